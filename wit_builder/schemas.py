@@ -1,0 +1,73 @@
+"""The records of `records` as Arrow schemas: what the Parquet files hold."""
+
+import pyarrow as pa
+
+_TIME = pa.timestamp("ms", "UTC")
+_IDS = pa.list_(pa.field("item", pa.int32(), nullable=False))
+
+
+def _required(name: str, kind: pa.DataType) -> pa.Field:
+    return pa.field(name, kind, nullable=False)
+
+
+QUERY = pa.schema(
+    [
+        _required("query_id", pa.int32()),
+        _required("query", pa.string()),
+        _required("sources", pa.list_(pa.field("item", pa.string(), nullable=False))),
+        ("count", pa.int64()),
+        ("pmi", pa.float64()),
+        ("pageviews", pa.int64()),
+    ]
+)
+
+CANDIDATE = pa.schema(
+    [
+        _required("uid", pa.string()),
+        _required("url", pa.string()),
+        _required("text", pa.string()),
+        _required("text_source", pa.string()),
+        _required("page_url", pa.string()),
+        _required("archive", pa.string()),
+        _required("archive_offset", pa.int64()),
+        ("captured_at", _TIME),
+        ("language", pa.string()),
+        ("language_score", pa.float32()),
+        ("page_license", pa.string()),
+        ("opt_out", pa.string()),
+    ]
+)
+
+MATCHED_PAIR = CANDIDATE.append(_required("matched_query_ids", _IDS)).append(
+    _required("selected_query_ids", _IDS)
+)
+
+QUERY_COUNT = pa.schema(
+    [
+        _required("query_id", pa.int32()),
+        _required("count", pa.int64()),
+        _required("kept_by_query", pa.int64()),
+        _required("kept_total", pa.int64()),
+        _required("threshold", pa.uint64()),
+    ]
+)
+
+FETCHED_IMAGE = pa.schema(
+    [
+        *MATCHED_PAIR,
+        _required("status", pa.string()),
+        ("error_message", pa.string()),
+        ("rights", pa.string()),
+        ("sha256", pa.string()),
+        ("phash", pa.string()),
+        ("phash_quality", pa.int32()),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        ("original_width", pa.int32()),
+        ("original_height", pa.int32()),
+        ("fetched_at", _TIME),
+        ("store_file", pa.string()),
+        ("store_offset", pa.int64()),
+        ("store_size", pa.int64()),
+    ]
+)
