@@ -1,0 +1,1 @@
+"""Runnable programs, one module a stage, and the command `wit`."""

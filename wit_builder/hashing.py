@@ -35,25 +35,31 @@ def hash_text(text: str, seed: int = 0) -> int:
     return int.from_bytes(digest.digest(), "big")
 
 
-def uid_words(uids: pa.Array | Sequence[str]) -> UInt64s:
-    """Read the first 16 hex digits of each uid as an integer.
+def uid_halves(uids: pa.Array | Sequence[str]) -> UInt64s:
+    """Read uids as pairs of integers: the first and the last 16 hex digits.
 
     Args:
         uids: n uids of 32 lower-case hex digits.
 
     Returns:
-        uint64 array of shape (n,).
+        uint64 array of shape (n, 2).
 
     Raises:
-        ValueError: a uid does not have 32 digits.
+        pyarrow.ArrowInvalid: a uid does not have 32 digits.
     """
     if isinstance(uids, pa.ChunkedArray):
         uids = uids.combine_chunks()
     fixed = pa.array(uids, pa.string()).cast(pa.binary()).cast(pa.binary(UID_DIGITS))
     start = fixed.offset * UID_DIGITS
     data = np.frombuffer(fixed.buffers()[1] or b"", np.uint8)[start : start + len(fixed) * UID_DIGITS]
-    digits = _HEX_VALUE[data.reshape(-1, UID_DIGITS)[:, :16]]  # (n, 16)
-    return np.bitwise_or.reduce(digits << _NIBBLE_SHIFTS, axis=1)
+    digits = _HEX_VALUE[data.reshape(-1, 2, UID_DIGITS // 2)]  # (n, 2, 16)
+    halves: UInt64s = np.bitwise_or.reduce(digits << _NIBBLE_SHIFTS, axis=2)
+    return halves
+
+
+def uid_words(uids: pa.Array | Sequence[str]) -> UInt64s:
+    """Read the first 16 hex digits of each uid as an integer: uint64 array of shape (n,)."""
+    return uid_halves(uids)[:, 0]
 
 
 def mix(values: UInt64s, seed: int) -> UInt64s:

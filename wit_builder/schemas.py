@@ -1,5 +1,7 @@
 """The records of `records` as Arrow schemas: what the Parquet files hold."""
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 _TIME = pa.timestamp("ms", "UTC")
@@ -71,3 +73,13 @@ FETCHED_IMAGE = pa.schema(
         ("store_size", pa.int64()),
     ]
 )
+
+
+def id_lists(offsets: npt.NDArray[np.int64], ids: npt.NDArray[np.int32]) -> pa.ListArray:
+    """Make a column of query id lists.
+
+    Args:
+        offsets: int64 of shape (n + 1,); list i is ids[offsets[i]:offsets[i + 1]].
+        ids: int32.
+    """
+    return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), pa.array(ids, pa.int32()), type=_IDS)

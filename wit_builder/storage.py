@@ -8,7 +8,7 @@ import fcntl
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -34,6 +34,7 @@ __all__ = [
     "size",
     "write_bytes",
     "write_file",
+    "write_file_named_last",
 ]
 
 
@@ -167,16 +168,32 @@ def write_file(path: str) -> Iterator[IO[bytes]]:
     Raises:
         UserError: the folder cannot be written.
     """
-    filesystem, inner = _filesystem(path)
+    folder, _, name = path.rpartition("/")
+    with write_file_named_last(folder or ".", lambda: name) as handle:
+        yield handle
+
+
+@contextmanager
+def write_file_named_last(folder: str, name: Callable[[], str]) -> Iterator[IO[bytes]]:
+    """As `write_file`, for a file whose name depends on its content.
+
+    Args:
+        folder: where it will appear.
+        name: asked for the file's name when all bytes are written.
+
+    Raises:
+        UserError: the folder cannot be written.
+    """
+    filesystem, inner = _filesystem(folder)
     local = isinstance(filesystem, LocalFileSystem)
     try:
         if local:
-            os.makedirs(os.path.dirname(inner) or ".", exist_ok=True)
+            os.makedirs(inner, exist_ok=True)
         handle = tempfile.NamedTemporaryFile(  # noqa: SIM115 - closed below, then renamed
-            dir=os.path.dirname(inner) if local else None, prefix=".tmp-", delete=False
+            dir=inner if local else None, prefix=".tmp-", delete=False
         )
     except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror}; choose another output folder") from None
+        raise UserError(f"cannot write into {folder}: {error.strerror}; choose another folder") from None
     try:
         with handle:
             yield handle
@@ -184,16 +201,16 @@ def write_file(path: str) -> Iterator[IO[bytes]]:
             os.fsync(handle.fileno())
         if local:
             os.chmod(handle.name, 0o644)
-            os.replace(handle.name, inner)
-            _sync_folder(os.path.dirname(inner))
+            os.replace(handle.name, join(inner, name()))
+            _sync_folder(inner)
         else:
-            filesystem.put_file(handle.name, inner)
+            filesystem.put_file(handle.name, join(inner, name()))
     finally:
         Path(handle.name).unlink(missing_ok=True)
 
 
 def _sync_folder(folder: str) -> None:
-    descriptor = os.open(folder or ".", os.O_RDONLY)
+    descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

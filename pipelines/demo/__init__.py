@@ -1,0 +1,1 @@
+"""`make demo`: the whole road on real pictures, served by three local web sites."""

@@ -1,0 +1,1 @@
+"""The Beam half of each stage: PTransforms that only wire."""

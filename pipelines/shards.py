@@ -1,0 +1,101 @@
+"""Image store -> mixed, deduplicated WebDataset shards with Parquet sidecars."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import apache_beam as beam
+
+from pipelines.cli import main_of
+from pipelines.options import option
+from pipelines.session import Session, Stage, Watch
+from wit_builder import storage
+from wit_builder.errors import UserError
+from wit_builder.manifest import require_complete, sum_footers
+from wit_builder.parts import list_parts, part_path
+from wit_builder.shards import ShardPlan, shard_paths, write_sizes
+from wit_builder.transforms.shards import IMAGES, DropDuplicateImages, WriteShards
+
+ROWS_PER_BUCKET = 200_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShardsOptions:
+    """Options of `wit shards`."""
+
+    store: str = option("Folder that `wit fetch` wrote.", path=True)
+    output: str = option("Folder for the dataset.", path=True)
+    samples_per_shard: int = option("About so many samples in a shard.", 10_000)
+    holdout: float = option("Share of the images kept out of training, in OUTPUT/holdout.", 0.0)
+    seed: int = option("Another seed mixes otherwise.", 0)
+
+    def __post_init__(self) -> None:
+        if self.samples_per_shard < 1:
+            raise UserError(f"samples_per_shard is {self.samples_per_shard}; use 1 or more")
+        if not 0 <= self.holdout < 1:
+            raise UserError(f"holdout is {self.holdout}; use a share from 0 up to, not including, 1")
+
+
+def run(options: ShardsOptions, session: Session) -> dict[str, Any]:
+    """Drop duplicate images, then write every shard.
+
+    Raises:
+        UserError: the store is missing or unfinished, or no image is left.
+    """
+    fetched = require_complete(options.store, "fetch")
+    indexes = list_parts(storage.join(options.store, "store"))
+    stage = Stage("shards", options.output, options, {"store": fetched["fingerprint"]}, session)
+    if not stage.begin(f"{fetched['counts']['rows_out']:,} rows of the store"):
+        return stage.manifest()
+    unique = _drop_duplicates(stage, options, indexes, fetched["counts"]["rows_out"])
+    images = sum_footers(unique).counters.get(IMAGES, 0)
+    plan = ShardPlan.for_images(images, options.samples_per_shard, options.holdout, options.seed)
+    sidecars = _write(stage, options, plan, unique)
+    held = [path for path in sidecars if "/holdout/" in path]
+    trained = [path for path in sidecars if path not in held]
+    samples = write_sizes(options.output, trained)
+    held_out = write_sizes(storage.join(options.output, "holdout"), held) if held else 0
+    summary = sum_footers(unique).then(sum_footers(sidecars))
+    facts = {
+        "shards": plan.train,
+        "holdout_shards": plan.holdout,
+        "samples": samples,
+        "holdout_samples": held_out,
+    }
+    return stage.finish(summary, sidecars, {**fetched["facts"], **facts})
+
+
+def _drop_duplicates(stage: Stage, options: ShardsOptions, indexes: list[str], rows: int) -> list[str]:
+    buckets = max(1, math.ceil(rows / ROWS_PER_BUCKET))
+    folder = storage.join(options.output, "unique")
+    names = [part_path(folder, index, buckets) for index in range(buckets)]
+    missing = frozenset(index for index, name in enumerate(names) if not storage.exists(name))
+    if missing:
+
+        def build(pipeline: beam.Pipeline) -> None:
+            (
+                pipeline
+                | "Store" >> beam.Create(indexes)
+                | DropDuplicateImages(folder, buckets, options.seed, missing)
+            )
+
+        stage.session.run("Remove duplicate images", build, Watch(folder, buckets))
+    return names
+
+
+def _write(stage: Stage, options: ShardsOptions, plan: ShardPlan, unique: list[str]) -> list[str]:
+    prefixes = [plan.prefix(shard) for shard in range(plan.train + plan.holdout)]
+    sidecars = [shard_paths(options.output, prefix)["parquet"] for prefix in prefixes]
+    missing = frozenset(shard for shard, path in enumerate(sidecars) if not storage.exists(path))
+    if missing:
+        store = storage.join(options.store, "store")
+
+        def build(pipeline: beam.Pipeline) -> None:
+            pipeline | "Unique" >> beam.Create(unique) | WriteShards(options.output, store, plan, missing)
+
+        stage.session.run("Write shards", build, Watch(options.output, plan.train))
+    return sidecars
+
+
+if __name__ == "__main__":
+    main_of("pipelines.shards")

@@ -1,0 +1,193 @@
+"""Candidates: (image URL, text) pairs out of WARC and WAT archives.
+
+One bad record costs that record, is counted, and nothing else is lost.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import astuple
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+from fastwarc.warc import ArchiveIterator, WarcRecord, WarcRecordType
+
+from wit_builder import html, schemas, storage
+from wit_builder.errors import UserError
+from wit_builder.hashing import uid_of
+from wit_builder.records import Candidate, DropReason
+from wit_builder.rights import refusal_in_robots_tags
+
+ROWS_PER_BATCH = 1_000
+MIN_PIXELS = 16
+"""An image declared smaller than this on either side is an icon or a tracking pixel."""
+
+REJECT_SCHEMA = schemas.CANDIDATE.append(pa.field("drop_reason", pa.string()))
+
+_HTML_TYPES = ("text/html", "application/xhtml+xml")
+_RECORD_TYPES = WarcRecordType.response | WarcRecordType.metadata
+_GZIP_MAGIC = b"\x1f\x8b"
+_WARC_MAGIC = b"WARC/"
+_ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+
+Judge = Callable[[str, str], DropReason | None]
+Count = Callable[[str], None]
+
+
+class Page(NamedTuple):
+    """One page of an archive and its pairs."""
+
+    url: str
+    offset: int
+    captured_at: datetime | None
+    facts: html.PageFacts
+    pairs: Sequence[html.Pair]
+
+
+def read_candidates(path: str, judge: Judge, agent: str, count: Count) -> Iterator[pa.RecordBatch]:
+    """Stream the candidates of one archive.
+
+    Args:
+        path: WARC or WAT, plain, gzip (a member a record) or zstd.
+        judge: filter of (absolute URL, text): None to keep, or the reason to drop.
+        agent: product token of our user agent, for rules that name it.
+        count: called with "pages", "bad_records" and the like.
+
+    Yields:
+        Batches of at most 1,000 rows in `REJECT_SCHEMA`: a candidate and the
+        reason to drop it, null if it stays.
+
+    Raises:
+        UserError: the file is missing or is no WARC.
+    """
+    rows: list[tuple[object, ...]] = []
+    archive = storage.basename(path)
+    for page in read_pages(path, agent, count):
+        count("pages")
+        for row in _judged(page, archive, judge):
+            rows.append(row)
+            if len(rows) == ROWS_PER_BATCH:
+                yield _batch(rows)
+                rows = []
+    if rows:
+        yield _batch(rows)
+
+
+def _batch(rows: Sequence[tuple[object, ...]]) -> pa.RecordBatch:
+    columns = [
+        pa.array(column, field.type)
+        for column, field in zip(zip(*rows, strict=True), REJECT_SCHEMA, strict=True)
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=REJECT_SCHEMA)
+
+
+def _judged(page: Page, archive: str, judge: Judge) -> Iterator[tuple[object, ...]]:
+    """Give the page's candidates, each with its reason to drop."""
+    seen: set[str] = set()
+    for pair in page.pairs:
+        text = " ".join(pair.text.split())
+        url = html.resolve(page.facts.base, pair.src)
+        reason = _basic_reason(pair, url, text) or judge(url or "", text)
+        uid = uid_of(url or pair.src, text)
+        if reason is None and uid in seen:
+            reason = DropReason.DUPLICATE_PAIR
+        seen.add(uid)
+        candidate = Candidate(
+            uid=uid,
+            url=(url or pair.src).encode("utf-8", "replace").decode(),
+            text=text.encode("utf-8", "replace").decode(),
+            text_source=pair.source,
+            page_url=page.url,
+            archive=archive,
+            archive_offset=page.offset,
+            captured_at=page.captured_at,
+            page_license=page.facts.license,
+            opt_out=page.facts.opt_out,
+        )
+        yield (*astuple(candidate), reason)
+
+
+def _basic_reason(pair: html.Pair, url: str | None, text: str) -> DropReason | None:
+    if not text:
+        return DropReason.NO_TEXT
+    if url is None or not pair.src.strip():
+        return DropReason.BAD_URL
+    if not url.startswith(("http://", "https://")):
+        return DropReason.UNSUPPORTED_SCHEME
+    if any(side is not None and side < MIN_PIXELS for side in (pair.width, pair.height)):
+        return DropReason.TINY_IMAGE
+    return None
+
+
+def read_pages(path: str, agent: str, count: Count) -> Iterator[Page]:
+    """Stream the HTML pages of a WARC, or those that a WAT describes.
+
+    What follows a place that cannot be read as WARC is counted as "unreadable_rest".
+
+    Raises:
+        UserError: the file is missing or is no WARC.
+    """
+    records = 0
+    with storage.open_read(path) as stream:
+        head = stream.read(5)
+        if not head.startswith((_GZIP_MAGIC, _ZSTD_MAGIC)) and head != _WARC_MAGIC:
+            raise UserError(f"{path} is no WARC or WAT file (it begins with {head!r}); check the input")
+        stream.seek(0)
+        try:
+            for record in ArchiveIterator(stream, record_types=_RECORD_TYPES, parse_http=True):
+                records += 1
+                page = _page(record, agent, count)
+                if page is not None:
+                    yield page
+        except OSError as error:
+            if not records:
+                raise UserError(f"{path} is no WARC or WAT file ({error}); check the input") from None
+            count("unreadable_rest")
+
+
+def _page(record: WarcRecord, agent: str, count: Count) -> Page | None:
+    url = record.headers.get("WARC-Target-URI")
+    if not url:
+        return None
+    count("records")
+    expected = record.content_length
+    if record.record_type == WarcRecordType.metadata:
+        if not (record.headers.get("Content-Type") or "").startswith("application/json"):
+            return None
+        body = record.reader.read()
+        reader: Callable[..., Page | None] = _page_from_wat
+    else:
+        if not record.is_http or record.http_content_type not in _HTML_TYPES:
+            return None
+        body = record.reader.read()
+        reader = _page_from_html
+    if len(body) < expected:
+        count("truncated_records")
+        return None
+    try:
+        return reader(record, url, body, agent)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        # A record that is not shaped as its type promises; the next one may be.
+        count("bad_records")
+        return None
+
+
+def _page_from_html(record: WarcRecord, url: str, body: bytes, agent: str) -> Page:
+    tree = html.parse(html.decode(body, record.http_charset))
+    facts = html.page_facts(tree, url, agent)
+    header = record.http_headers.get("X-Robots-Tag") if record.http_headers else None
+    if header and not facts.opt_out:
+        directive = refusal_in_robots_tags([header], agent)
+        facts = facts._replace(opt_out=f"x-robots-tag: {directive}" if directive else None)
+    return Page(url, record.stream_pos, record.record_date, facts, list(html.pairs_from_html(tree)))
+
+
+def _page_from_wat(record: WarcRecord, url: str, body: bytes, agent: str) -> Page | None:
+    payload: dict[str, Any] = json.loads(body)["Envelope"]["Payload-Metadata"]
+    page = payload.get("HTTP-Response-Metadata", {}).get("HTML-Metadata")
+    if page is None:
+        return None
+    facts = html.wat_facts(page.get("Head") or {}, url, agent)
+    return Page(
+        url, record.stream_pos, record.record_date, facts, list(html.pairs_from_wat(page.get("Links") or []))
+    )

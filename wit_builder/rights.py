@@ -1,0 +1,42 @@
+"""What a site says about the use of its images: robots tags and TDM reservation.
+
+Sources: Google's robots meta tag specification, DeviantArt's and img2dataset's
+noai / noimageai, W3C TDM Reservation Protocol (final report, 2024).
+"""
+
+from collections.abc import Iterable
+
+REFUSALS = frozenset({"noai", "noimageai", "noindex", "noimageindex", "none"})
+"""Robots directives that forbid use of an image; `none` is noindex and nofollow."""
+
+_VALUED = ("unavailable_after", "max-snippet", "max-image-preview", "max-video-preview")
+
+
+def refusal_in_robots_tags(values: Iterable[str], agent: str) -> str | None:
+    """Find a refusal in X-Robots-Tag headers or robots meta tags.
+
+    A header may name one crawler ("googlebot: noindex"); such a rule counts
+    only if it names ours. Case does not matter.
+
+    Args:
+        values: the header's or the tag's values.
+        agent: product token of our user agent, such as "wit-builder".
+
+    Returns:
+        The directive that refuses, or None.
+    """
+    for value in values:
+        applies = True
+        for directive in value.lower().split(","):
+            name, colon, rest = directive.partition(":")
+            if colon and name.strip() not in _VALUED:
+                applies = name.strip() in (agent.lower(), "*")
+                directive = rest
+            if applies and directive.strip() in REFUSALS:
+                return directive.strip()
+    return None
+
+
+def reserves_tdm(value: str | None) -> bool:
+    """Tell whether a tdm-reservation header or meta tag reserves the rights."""
+    return value is not None and value.strip() == "1"

@@ -1,0 +1,46 @@
+"""Bring a small keyed result back to the launcher, on every runner: through a file."""
+
+import io
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import apache_beam as beam
+import numpy as np
+import numpy.typing as npt
+
+from wit_builder import storage
+
+Arrays = dict[str, npt.NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class SaveArrays(beam.PTransform):
+    """PCollection[tuple[key, array]] -> one .npz file, its arrays named by their keys.
+
+    For tables of thousands of rows, such as counts by slice: all of it is held in memory.
+    """
+
+    path: str
+
+    def expand(self, arrays: "beam.PCollection[Any]") -> "beam.PCollection[str]":
+        """Gather everything and write it."""
+        return (
+            arrays
+            | "Gather all" >> beam.CombineGlobally(beam.combiners.ToListCombineFn())
+            | "Save" >> beam.Map(_save, self.path)
+        )
+
+
+def _save(arrays: Iterable[tuple[object, npt.NDArray[Any]]], path: str) -> str:
+    buffer = io.BytesIO()
+    named: dict[str, Any] = {str(key): array for key, array in arrays}
+    np.savez(buffer, **named)
+    storage.write_bytes(path, buffer.getvalue())
+    return path
+
+
+def load_arrays(path: str) -> Arrays:
+    """Read what `SaveArrays` wrote."""
+    with np.load(io.BytesIO(storage.read_bytes(path))) as archive:
+        return {name: archive[name] for name in archive.files}

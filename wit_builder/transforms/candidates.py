@@ -1,0 +1,35 @@
+"""Beam half of `wit_builder.candidates`: one archive in, one part out."""
+
+from dataclasses import dataclass, field
+
+from wit_builder import schemas
+from wit_builder.candidates import read_candidates
+from wit_builder.filters import Filter, FilterOptions, first_reason, make_filters
+from wit_builder.parts import PartSummary, write_part
+from wit_builder.records import DropReason
+from wit_builder.transforms.parts import WorkItem
+
+
+@dataclass
+class ExtractCandidates:
+    """Makes the candidates of one WARC or WAT."""
+
+    filters: FilterOptions
+    agent: str
+    all_rejects: bool
+    _rules: list[Filter] = field(default_factory=list, init=False)
+
+    def setup(self) -> None:
+        """Make the filters."""
+        self._rules = make_filters(self.filters)
+
+    def run(self, item: WorkItem) -> PartSummary:
+        """Extract and filter the pairs of one archive."""
+        with write_part(item.output, schemas.CANDIDATE, all_rejects=self.all_rejects) as part:
+            for archive in item.inputs:
+                for batch in read_candidates(archive, self._judge, self.agent, part.count):
+                    part.write(batch, batch.column("drop_reason"))
+        return part.summary()
+
+    def _judge(self, url: str, text: str) -> DropReason | None:
+        return first_reason(self._rules, url, text)
