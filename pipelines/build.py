@@ -13,9 +13,10 @@ import yaml
 
 from pipelines.cli import main_of
 from pipelines.options import construct, option
-from pipelines.session import Session
+from pipelines.session import Session, dump
 from wit_builder import storage
 from wit_builder.errors import UserError
+from wit_builder.manifest import is_complete
 
 
 class Step(NamedTuple):
@@ -61,10 +62,15 @@ def run(options: BuildOptions, session: Session) -> dict[str, Any]:
     """
     output, sections = read_config(options.config)
     planned = plan(output, sections, options.until)
+    if session.dry_run:
+        for stage, (_, stage_options) in planned.items():
+            state = "complete" if is_complete(stage_options.output) else "to do"
+            session.console.print(f"{stage}: {state}\n{dump(stage_options)}", highlight=False, markup=False)
+        return {}
     results = {}
     for stage, (module, stage_options) in planned.items():
         results[stage] = module.run(stage_options, session).get("counts", {})
-    return {} if session.dry_run else results
+    return results
 
 
 def read_config(path: str) -> tuple[str, dict[str, dict[str, Any]]]:
@@ -101,7 +107,7 @@ def plan(
         if name in OPTIONAL and name not in sections:
             continue
         module = importlib.import_module(step.module)
-        given = {option: storage.join(output, folder) for option, folder in step.takes.items()}
+        given: dict[str, Any] = {taken: storage.join(output, folder) for taken, folder in step.takes.items()}
         if name == "candidates" and "crawl" in sections:
             given["archives"] = [storage.join(output, "crawl", "*.warc.gz")]
         given["output"] = storage.join(output, name)

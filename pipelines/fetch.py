@@ -18,7 +18,7 @@ from wit_builder.errors import UserError
 from wit_builder.fetch import FetchOptions
 from wit_builder.images import ImageOptions
 from wit_builder.manifest import require_complete, sum_footers
-from wit_builder.parts import PartSummary, list_parts, part_path
+from wit_builder.parts import PartSummary, list_parts, part_path, read_batches
 from wit_builder.records import DropReason
 from wit_builder.rounds import Round
 from wit_builder.transforms.arrays import SaveArrays, load_arrays
@@ -68,16 +68,15 @@ def run(options: FetchStageOptions, session: Session) -> dict[str, Any]:
         UserError: the pairs are missing or unfinished, or no contact is given for hosts that are not local.
     """
     pairs = require_complete(options.pairs, "balance")
-    options = replace(
-        options, download=replace(options.download, user_agent=agent_with_contact(options.contact))
-    )
+    parts = list_parts(options.pairs)
+    agent = agent_with_contact(options.contact, _some_urls(parts))
+    options = replace(options, download=replace(options.download, user_agent=agent))
     stage = Stage("fetch", options.output, options, {"pairs": pairs["fingerprint"]}, session)
     if not stage.begin(f"{pairs['counts']['rows_out']:,} pairs"):
         return stage.manifest()
     store_folder = storage.join(options.output, "store")
     store.sweep_orphans(store_folder)
     marks: Mapping[str, int] | None = None
-    parts = list_parts(options.pairs)
     for number in range(options.max_rounds):
         marks = _run_round(stage, options, parts, number, marks)
         if not marks:
@@ -85,6 +84,12 @@ def run(options: FetchStageOptions, session: Session) -> dict[str, Any]:
     indexes = list_parts(store_folder)
     summary = _with_deferred(sum_footers(indexes), pairs["counts"]["rows_out"])
     return stage.finish(summary, indexes, {**pairs["facts"], "rounds": number + 1})
+
+
+def _some_urls(parts: list[str]) -> list[str]:
+    """List a thousand URLs, enough to see whose sites will be asked."""
+    batch = next(read_batches(parts, ["url"]), None)
+    return batch.column("url").to_pylist() if batch else []
 
 
 def _with_deferred(fetched: PartSummary, pairs: int) -> PartSummary:

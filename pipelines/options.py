@@ -111,7 +111,7 @@ def identity(options: Any) -> dict[str, Any]:
     return {
         item.name: _identity_value(values[item.name])
         for item in dataclasses.fields(options)
-        if not item.metadata.get("path")
+        if not item.metadata.get("path") and item.name != "output"
     }
 
 

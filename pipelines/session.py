@@ -2,7 +2,6 @@
 
 import dataclasses
 import logging
-import os
 import re
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,14 +21,12 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
+from pipelines.local import local_runner, worker_arguments
 from pipelines.options import identity
 from wit_builder import manifest, storage
 from wit_builder.errors import UserError
 from wit_builder.parts import PartSummary
 from wit_builder.transforms.parts import BuildParts, MakePart, WorkItem
-
-LOCAL_RUNNER = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
-"""Named by class path: "DirectRunner" would first try to download another runner."""
 
 T = TypeVar("T")
 
@@ -48,26 +45,18 @@ class Session:
     dry_run: bool = False
     console: Console = dataclasses.field(default_factory=lambda: Console(stderr=True))
 
-    def pipeline_options(self) -> PipelineOptions:
-        """Resolve Beam's options: as many local processes as cores unless a runner is named.
+    def pipeline(self) -> beam.Pipeline:
+        """Make an empty pipeline on the runner that was named, or on this machine.
 
         Raises:
             UserError: an option is none of Beam's.
         """
-        arguments = list(self.beam_args)
-        if not any(argument.startswith("--runner") for argument in arguments):
-            arguments += [
-                f"--runner={LOCAL_RUNNER}",
-                "--direct_running_mode=multi_processing",
-                f"--direct_num_workers={os.cpu_count()}",
-            ]
-        arguments.append("--default_sdk_harness_log_level=ERROR")
-        options = PipelineOptions(arguments)
-        given = options.get_all_options(retain_unknown_options=True)
-        unknown = [name for name in given if name not in _known()]
-        if unknown:
-            raise UserError(f"unknown Beam option --{unknown[0]}; see the options of your runner")
-        return options
+        named = [argument for argument in self.beam_args if argument.startswith("--runner")]
+        if named and named[-1] != "--runner=DirectRunner":
+            return beam.Pipeline(options=_pipeline_options(self.beam_args))
+        others = [argument for argument in self.beam_args if argument not in named]
+        options = _pipeline_options([*worker_arguments(), *others])
+        return beam.Pipeline(local_runner(), options)
 
     def run(self, label: str, build: Callable[[beam.Pipeline], None], watch: "Watch | None" = None) -> None:
         """Run one pipeline to its end.
@@ -83,7 +72,7 @@ class Session:
         logging.getLogger("apache_beam").setLevel(logging.ERROR)
         with self.progress(label, watch.total if watch else None) as update, _polling(watch, update):
             try:
-                with beam.Pipeline(options=self.pipeline_options()) as pipeline:
+                with self.pipeline() as pipeline:
                     build(pipeline)
             except Exception as error:
                 raised = _user_error(error)
@@ -163,8 +152,13 @@ def dump(options: Any) -> str:
     return yaml.safe_dump(_plain(dataclasses.asdict(options)), sort_keys=False)
 
 
-def _known() -> frozenset[str]:
-    return frozenset(PipelineOptions([]).get_all_options())
+def _pipeline_options(arguments: Sequence[str]) -> PipelineOptions:
+    options = PipelineOptions(list(arguments))
+    known = PipelineOptions([]).get_all_options()
+    unknown = [name for name in options.get_all_options(retain_unknown_options=True) if name not in known]
+    if unknown:
+        raise UserError(f"unknown Beam option --{unknown[0]}; see the options of your runner")
+    return options
 
 
 def _user_error(error: BaseException) -> UserError | None:

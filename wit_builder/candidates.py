@@ -4,10 +4,11 @@ One bad record costs that record, is counted, and nothing else is lost.
 """
 
 import json
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import astuple
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import pyarrow as pa
 from fastwarc.warc import ArchiveIterator, WarcRecord, WarcRecordType
@@ -24,6 +25,7 @@ MIN_PIXELS = 16
 
 REJECT_SCHEMA = schemas.CANDIDATE.append(pa.field("drop_reason", pa.string()))
 
+_CHUNK = 1 << 16
 _HTML_TYPES = ("text/html", "application/xhtml+xml")
 _RECORD_TYPES = WarcRecordType.response | WarcRecordType.metadata
 _GZIP_MAGIC = b"\x1f\x8b"
@@ -127,7 +129,7 @@ def read_pages(path: str, agent: str, count: Count) -> Iterator[Page]:
     Raises:
         UserError: the file is missing or is no WARC.
     """
-    records = 0
+    records, last = 0, 0
     with storage.open_read(path) as stream:
         head = stream.read(5)
         if not head.startswith((_GZIP_MAGIC, _ZSTD_MAGIC)) and head != _WARC_MAGIC:
@@ -135,7 +137,7 @@ def read_pages(path: str, agent: str, count: Count) -> Iterator[Page]:
         stream.seek(0)
         try:
             for record in ArchiveIterator(stream, record_types=_RECORD_TYPES, parse_http=True):
-                records += 1
+                records, last = records + 1, record.stream_pos
                 page = _page(record, agent, count)
                 if page is not None:
                     yield page
@@ -143,6 +145,21 @@ def read_pages(path: str, agent: str, count: Count) -> Iterator[Page]:
             if not records:
                 raise UserError(f"{path} is no WARC or WAT file ({error}); check the input") from None
             count("unreadable_rest")
+        else:
+            if head.startswith(_GZIP_MAGIC) and _is_cut(stream, last):
+                count("truncated_records")
+
+
+def _is_cut(stream: IO[bytes], offset: int) -> bool:
+    """Tell whether the gzip member at the end of a file is incomplete; FastWARC passes it over."""
+    stream.seek(offset)
+    pending, complete = b"", True
+    while chunk := pending or stream.read(_CHUNK):
+        if complete:
+            member = zlib.decompressobj(zlib.MAX_WBITS | 16)
+        member.decompress(chunk)
+        pending, complete = member.unused_data, member.eof
+    return not complete
 
 
 def _page(record: WarcRecord, agent: str, count: Count) -> Page | None:

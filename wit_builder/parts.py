@@ -201,6 +201,10 @@ class PartWriter:
         """Count something that is no row, such as a bad record."""
         self._counters[what] += number
 
+    def report(self, rows: PartSummary) -> None:
+        """Give the counts of a part whose rows are not those that came in."""
+        self._rows_in, self._rows_out, self._dropped = rows.rows_in, rows.rows_out, Counter(rows.dropped)
+
     def summary(self) -> PartSummary:
         """Sum up what was written so far."""
         return PartSummary(

@@ -1,7 +1,6 @@
 """Bring a small keyed result back to the launcher, on every runner: through a file."""
 
 import io
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +13,7 @@ from wit_builder import storage
 Arrays = dict[str, npt.NDArray[Any]]
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class SaveArrays(beam.PTransform):
     """PCollection[tuple[key, array]] -> one .npz file, its arrays named by their keys.
 
@@ -32,7 +31,7 @@ class SaveArrays(beam.PTransform):
         )
 
 
-def _save(arrays: Iterable[tuple[object, npt.NDArray[Any]]], path: str) -> str:
+def _save(arrays: list[Any], path: str) -> str:
     buffer = io.BytesIO()
     named: dict[str, Any] = {str(key): array for key, array in arrays}
     np.savez(buffer, **named)

@@ -14,7 +14,7 @@ from wit_builder.records import DropReason
 from wit_builder.transforms.parts import ROWS_PER_READ, GatherRows, WorkItem, count_progress
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class DeduplicatePairs(beam.PTransform):
     """PCollection[str] of match parts -> PCollection[PartSummary]: distinct uids, bucket by bucket.
 
@@ -52,7 +52,7 @@ class _WriteDistinct(beam.DoFn):
         yield part.summary()
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class CountQueries(beam.PTransform):
     """PCollection[str] of parts -> PCollection[tuple[int, Counts]]: matches per query, by slice."""
 
@@ -80,7 +80,7 @@ def _add_counts(vectors: Iterable[balance.Counts]) -> balance.Counts:
     return total
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class FindThresholds(beam.PTransform):
     """PCollection[str] of distinct parts -> PCollection[tuple[int, Entries]].
 
@@ -100,11 +100,12 @@ class FindThresholds(beam.PTransform):
             | "Spread" >> beam.Reshuffle()
             | "Smallest of part" >> beam.ParDo(_SmallestOfPart(self.limits, self.cap, self.seed))
             | "Smallest of all" >> beam.CombinePerKey(_BottomK(self.cap))
-            | "Last selected" >> beam.MapTuple(_last_selected, cap=self.cap)
+            | "Last selected" >> beam.Map(_last_selected, self.cap)
         )
 
 
-def _last_selected(query_id: int, entries: balance.Entries, cap: int) -> tuple[int, balance.Entries]:
+def _last_selected(smallest: tuple[int, balance.Entries], cap: int) -> tuple[int, balance.Entries]:
+    query_id, entries = smallest
     return query_id, entries[cap - 1 : cap]
 
 

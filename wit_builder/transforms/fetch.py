@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 import apache_beam as beam
+import cv2
 import numpy as np
 import pyarrow as pa
 
@@ -21,7 +22,7 @@ from wit_builder.robots import RobotsPolicy
 from wit_builder.transforms.parts import ROWS_PER_READ, GatherRows, WorkItem, count_progress
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class MarkHosts(beam.PTransform):
     """PCollection[str] of pair parts -> PCollection[tuple[str, UInt64s]].
 
@@ -40,20 +41,28 @@ class MarkHosts(beam.PTransform):
             | "Hash URLs" >> beam.FlatMap(_hash_part, self.round_, self.limit)
             | "First of host" >> beam.CombinePerKey(_Smallest(self.limit + 1))
         )
-        marks = hosts | "Mark busy hosts" >> beam.FlatMapTuple(_mark, limit=self.limit)
+        marks = hosts | "Mark busy hosts" >> beam.FlatMap(_mark, self.limit)
         total = (
             hosts
-            | "URLs taken"
-            >> beam.MapTuple(lambda _, hashes, limit: min(len(hashes), limit), limit=self.limit)
+            | "URLs taken" >> beam.Map(_taken, self.limit)
             | "Add up" >> beam.CombineGlobally(sum)
-            | "Name total" >> beam.Map(lambda urls: ("", np.array([urls], np.uint64)))
+            | "Name total" >> beam.Map(_named_total)
         )
         return (marks, total) | "Marks and total" >> beam.Flatten()
 
 
-def _mark(host: str, hashes: UInt64s, limit: int) -> Iterator[tuple[str, UInt64s]]:
+def _mark(host: tuple[str, UInt64s], limit: int) -> Iterator[tuple[str, UInt64s]]:
+    name, hashes = host
     if len(hashes) > limit:
-        yield host, hashes[limit - 1 : limit]
+        yield name, hashes[limit - 1 : limit]
+
+
+def _taken(host: tuple[str, UInt64s], limit: int) -> int:
+    return min(len(host[1]), limit)
+
+
+def _named_total(urls: int) -> tuple[str, UInt64s]:
+    return "", np.array([urls], np.uint64)
 
 
 def _hash_part(path: str, round_: rounds.Round, limit: int) -> Iterator[tuple[str, UInt64s]]:
@@ -78,7 +87,7 @@ class _Smallest(beam.CombineFn):
         return accumulator
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class PlanItems(beam.PTransform):
     """PCollection[str] of pair parts -> PCollection[PartSummary]: one plan part per work item."""
 
@@ -119,7 +128,8 @@ class FetchImages:
     images: ImageOptions
 
     def setup(self) -> None:
-        """Nothing to open: each item has its own session."""
+        """Leave the cores to the other workers: OpenCV would start a thread for each."""
+        cv2.setNumThreads(1)
 
     def run(self, item: WorkItem) -> PartSummary:
         """Fetch one item: each URL once, however many pairs share it."""

@@ -38,7 +38,7 @@ class MakePart(Protocol):
         """Make one part and commit it."""
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class BuildParts(beam.PTransform):
     """PCollection[WorkItem] -> PCollection[PartSummary]: each item made on some worker."""
 
@@ -74,7 +74,7 @@ def count_progress(stage: str, summary: PartSummary) -> None:
         Metrics.counter(stage, f"dropped_{reason}").inc(rows)
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class GatherRows(beam.PTransform):
     """PCollection[str] of parts -> PCollection[tuple[int, Iterable[RecordBatch]]]: rows by bucket.
 

@@ -17,7 +17,7 @@ IMAGES = "images"
 """Counter of the rows that have an image, in the footers of the unique parts."""
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class DropDuplicateImages(beam.PTransform):
     """PCollection[str] of store indexes -> PCollection[PartSummary]: unique images, bucket by bucket."""
 
@@ -52,7 +52,7 @@ class _WriteUnique(beam.DoFn):
         yield summary
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class WriteShards(beam.PTransform):
     """PCollection[str] of unique parts -> PCollection[PartSummary]: the shards themselves.
 

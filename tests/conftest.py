@@ -1,0 +1,6 @@
+"""Settings of all tests."""
+
+from hypothesis import settings
+
+settings.register_profile("repeatable", deadline=None, derandomize=True)
+settings.load_profile("repeatable")

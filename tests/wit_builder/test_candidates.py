@@ -1,0 +1,101 @@
+import gzip
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests.archives import HTML, write_warc, write_wat
+from wit_builder.candidates import REJECT_SCHEMA, read_candidates
+from wit_builder.errors import UserError
+from wit_builder.hashing import uid_of
+
+PAGE = '<img src="/dog.jpg" alt=" a\n brown  dog "><img src="/x.gif" alt="x" width="1"><img src="/n.jpg">'
+Rows = list[dict[str, object]]
+
+
+def read(path: Path) -> tuple[Rows, Counter[str]]:
+    counts: Counter[str] = Counter()
+    batches = read_candidates(
+        str(path), lambda url, text: None, "wit-builder", lambda what: counts.update([what])
+    )
+    return [row for batch in batches for row in batch.to_pylist()], counts
+
+
+def test_a_page_gives_candidates_and_reasons(tmp_path: Path) -> None:
+    rows, counts = read(write_warc(tmp_path / "a.warc.gz", [("http://site/p", PAGE)]))
+    assert [row["drop_reason"] for row in rows] == [None, "tiny_image", "no_text"]
+    dog = rows[0]
+    assert dog["text"] == "a brown dog"
+    assert dog["uid"] == uid_of("http://site/dog.jpg", "a brown dog")
+    assert (dog["page_url"], dog["archive"], dog["archive_offset"]) == ("http://site/p", "a.warc.gz", 0)
+    assert list(dog) == REJECT_SCHEMA.names
+    assert counts == {"records": 1, "pages": 1}
+
+
+def test_a_pair_counts_once_a_page_and_strange_addresses_have_reasons(tmp_path: Path) -> None:
+    page = (
+        '<img src="/dog.jpg" alt="dog" title="dog"><img src="data:image/gif;base64,AA" alt="dot">'
+        '<img src="http://[/" alt="broken"><img alt="nowhere">'
+    )
+    rows, _ = read(write_warc(tmp_path / "a.warc.gz", [("http://site/p", page)]))
+    assert [row["drop_reason"] for row in rows] == [
+        None,
+        "duplicate_pair",
+        "unsupported_scheme",
+        "bad_url",
+        "bad_url",
+    ]
+
+
+def test_a_header_may_opt_the_page_out(tmp_path: Path) -> None:
+    headers = {**HTML, "X-Robots-Tag": "noimageai"}
+    rows, _ = read(write_warc(tmp_path / "a.warc.gz", [("http://site/p", PAGE)], headers))
+    assert rows[0]["opt_out"] == "x-robots-tag: noimageai"
+
+
+def test_wat_and_warc_agree(tmp_path: Path) -> None:
+    links = [
+        {"path": "IMG@/src", "url": "dog.jpg", "alt": "a dog"},
+        {"path": "A@/href", "url": "x.html", "text": "no image"},
+        {"path": "IMG@/src", "url": "cat.jpg"},
+    ]
+    wat, _ = read(
+        write_wat(tmp_path / "a.wat.gz", [("http://site/p", {"Head": {"Base": "/b/"}, "Links": links})])
+    )
+    page = '<base href="/b/"><img src="dog.jpg" alt="a dog"><img src="cat.jpg">'
+    warc, _ = read(write_warc(tmp_path / "a.warc.gz", [("http://site/p", page)]))
+    same = ("uid", "url", "text", "text_source", "page_url", "drop_reason")
+    assert [[row[name] for name in same] for row in wat] == [[row[name] for name in same] for row in warc]
+
+
+def test_one_bad_record_costs_only_itself(tmp_path: Path) -> None:
+    good = {"Links": [{"path": "IMG@/src", "url": "dog.jpg", "alt": "a dog"}]}
+    pages = [("http://a/", good), ("http://b/", b"{broken"), ("http://c/", b"[1]"), ("http://d/", good)]
+    rows, counts = read(write_wat(tmp_path / "a.wat.gz", pages))
+    assert [row["page_url"] for row in rows] == ["http://a/", "http://d/"]
+    assert counts["bad_records"] == 2
+
+
+@pytest.mark.parametrize(("packed", "lost"), [(True, 200), (True, 20), (False, 500)])
+def test_a_warc_cut_in_the_middle_loses_only_its_last_record(
+    tmp_path: Path, packed: bool, lost: int
+) -> None:
+    pages = [(f"http://site/{n}", PAGE + "x" * 2000) for n in range(3)]
+    whole = write_warc(tmp_path / "a.warc", pages, gzip=packed)
+    cut = tmp_path / "cut.warc"
+    cut.write_bytes(whole.read_bytes()[:-lost])
+    rows, counts = read(cut)
+    assert {row["page_url"] for row in rows} == {"http://site/0", "http://site/1"}
+    assert counts["truncated_records"] + counts["unreadable_rest"] >= 1
+
+
+@pytest.mark.parametrize("content", [b"hello, this is no archive", gzip.compress(b"nor is this"), b""])
+def test_what_is_no_archive_is_named(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "a.warc.gz").write_bytes(content)
+    with pytest.raises(UserError, match=r"a\.warc\.gz is no WARC or WAT file"):
+        read(tmp_path / "a.warc.gz")
+
+
+def test_other_content_is_no_page(tmp_path: Path) -> None:
+    path = write_warc(tmp_path / "a.warc.gz", [("http://site/p", PAGE)], {"Content-Type": "application/pdf"})
+    assert read(path) == ([], {"records": 1})

@@ -1,0 +1,276 @@
+"""The polite HTTP client: every request of the crawler and of the image fetch.
+
+It honours a pace per host, a total time per URL, a size limit on the decoded
+body, and never connects to an address that is not public. What goes wrong on
+the other side is a value (`FetchError`), never an exception.
+"""
+
+import asyncio
+import socket
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
+
+import aiohttp
+from yarl import URL
+
+from wit_builder.addresses import AGENT_TOKEN, host_key, refused_address
+from wit_builder.errors import UserError
+from wit_builder.hashing import hash_text
+from wit_builder.pace import Pace, TimeLeft
+from wit_builder.web import REDIRECTS, FetchError, HttpResponse, MayFollow, WantBody
+
+_ASK_AGAIN = frozenset({429, 503})
+_MAX_URL = 8_000  # characters
+_CHUNK = 1 << 16  # bytes
+_FIRST_PAUSE = 0.5  # seconds before the first retry, doubled each time
+
+
+@dataclass(frozen=True, kw_only=True)
+class DownloadOptions:
+    """How politely and how long to ask. Checked when made."""
+
+    user_agent: str = field(default=f"{AGENT_TOKEN}/0.1", metadata={"help": "User-Agent, with a contact"})
+    timeout_seconds: float = field(
+        default=30.0, metadata={"help": "time per URL on the wire, redirects, retries and body included"}
+    )
+    max_bytes: int = field(default=20_000_000, metadata={"help": "largest body, decoded, in bytes"})
+    max_redirects: int = field(default=5, metadata={"help": "redirects followed per URL"})
+    requests_per_second: float = field(default=1.0, metadata={"help": "per host and port; 0: no limit"})
+    connections_per_host: int = field(default=2, metadata={"help": "connections open to one host and port"})
+    connections: int = field(default=256, metadata={"help": "connections open in all"})
+    retries: int = field(default=2, metadata={"help": "after a reset, 429 or 503"})
+    max_retry_wait: float = field(default=30.0, metadata={"help": "longest Retry-After honoured, seconds"})
+    allow_private_networks: bool = field(
+        default=False, metadata={"help": "allow addresses that are not public"}
+    )
+
+    def __post_init__(self) -> None:
+        for name in ("timeout_seconds", "max_bytes", "connections_per_host", "connections"):
+            if getattr(self, name) <= 0:
+                raise UserError(f"{name} is {getattr(self, name)}; give a number above 0")
+        for name in ("max_redirects", "requests_per_second", "retries", "max_retry_wait"):
+            if getattr(self, name) < 0:
+                raise UserError(f"{name} is {getattr(self, name)}; give 0 or more")
+
+
+class _PrivateAddressError(OSError):
+    """Raised where a socket would be made for an address that is not public."""
+
+
+def _public_socket(info: tuple[Any, ...]) -> socket.socket:
+    # The last word before the connection: names, literals and rebound names all come through here.
+    family, kind, protocol, _, address = info
+    if refused_address(address[0]):
+        raise _PrivateAddressError("not a public address")
+    return socket.socket(family, kind, protocol)
+
+
+_FAULTS: tuple[tuple[type[BaseException], FetchError], ...] = (
+    (TimeoutError, FetchError.TIMEOUT),
+    (aiohttp.ClientConnectorDNSError, FetchError.DNS_FAILED),
+    (aiohttp.ClientConnectorCertificateError, FetchError.TLS_FAILED),
+    (aiohttp.ClientSSLError, FetchError.TLS_FAILED),
+    (aiohttp.ClientConnectorError, FetchError.CONNECT_FAILED),
+    (aiohttp.ServerDisconnectedError, FetchError.CONNECTION_RESET),
+    (aiohttp.ClientOSError, FetchError.CONNECTION_RESET),
+    (aiohttp.ClientPayloadError, FetchError.INCOMPLETE_BODY),
+    (aiohttp.InvalidURL, FetchError.BAD_URL),
+    (aiohttp.ClientError, FetchError.BAD_RESPONSE),
+    (zlib.error, FetchError.BAD_RESPONSE),
+    (ConnectionError, FetchError.CONNECTION_RESET),
+    (OSError, FetchError.CONNECT_FAILED),
+    (ValueError, FetchError.BAD_URL),
+)
+_EXPECTED = tuple(kind for kind, _ in _FAULTS)
+
+
+def _fault(error: BaseException) -> FetchError:
+    if isinstance(error, aiohttp.ClientConnectorError) and isinstance(error.os_error, _PrivateAddressError):
+        return FetchError.PRIVATE_ADDRESS
+    if isinstance(error, aiohttp.ClientPayloadError) and isinstance(error.__cause__, ConnectionError):
+        return FetchError.CONNECTION_RESET
+    return next(fault for kind, fault in _FAULTS if isinstance(error, kind))
+
+
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    """What a caller of `Downloader.get` asks for, over all hops and attempts."""
+
+    headers: Mapping[str, str]
+    follow: bool
+    may_follow: MayFollow | None
+    want_body: WantBody | None
+    time_left: TimeLeft
+
+
+class Downloader:
+    """An HTTP client with one session; use it as an async context manager.
+
+    Args:
+        options: limits and pace.
+    """
+
+    def __init__(self, options: DownloadOptions) -> None:
+        self.options = options
+        self._paces: dict[str, Pace] = {}
+        self._connections = asyncio.Semaphore(options.connections)
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        guard = None if self.options.allow_private_networks else _public_socket
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=300, socket_factory=guard),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=aiohttp.ClientTimeout(total=None),  # one budget over all hops: TimeLeft
+            auto_decompress=False,  # the limit is on the decoded size: _read
+            headers={"User-Agent": self.options.user_agent, "Accept": "*/*", "Accept-Encoding": "gzip"},
+            max_line_size=_MAX_URL,
+            max_field_size=_MAX_URL,
+        )
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._session:
+            await self._session.close()
+
+    def slow_down(self, url: str, seconds: float) -> None:
+        """Keep at least this many seconds between requests to a URL's host (Crawl-delay)."""
+        pace = self._pace(url)
+        pace.interval = max(pace.interval, seconds)
+
+    def _pace(self, url: str) -> Pace:
+        rate = self.options.requests_per_second
+        new = Pace(self.options.connections_per_host, 1 / rate if rate else 0.0)
+        return self._paces.setdefault(host_key(url), new)
+
+    async def get(
+        self,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        follow: bool = True,
+        may_follow: MayFollow | None = None,
+        want_body: WantBody | None = None,
+    ) -> HttpResponse:
+        """Download one URL; remote failures come back as `error`.
+
+        Args:
+            url: absolute http or https URL.
+            headers: sent besides the usual ones.
+            follow: follow redirects; otherwise a redirect is an answer like any other.
+            may_follow: asked before each redirect is followed.
+            want_body: asked when the head has come; without it every body is wanted.
+
+        Raises:
+            RuntimeError: the client is used outside its `async with`.
+        """
+        wish = _Wish(headers or {}, follow, may_follow, want_body, TimeLeft(self.options.timeout_seconds))
+        for attempt in range(self.options.retries + 1):
+            response = await self._follow(url, wish)
+            pause = self._pause(response, attempt)
+            if pause is None:
+                break
+            self._pace(response.final_url).hold(pause)
+        return response
+
+    def _pause(self, response: HttpResponse, attempt: int) -> float | None:
+        """Give the seconds to wait before the next attempt; None if there is to be none."""
+        again = response.error is FetchError.CONNECTION_RESET or response.status in _ASK_AGAIN
+        if not again or attempt >= self.options.retries:
+            return None
+        jitter = hash_text(response.url, seed=attempt) / 2**64  # [0, 1), the same in every run
+        pause = _FIRST_PAUSE * 2**attempt * (1 + jitter)
+        asked = response.retry_after
+        return None if asked > self.options.max_retry_wait else max(pause, asked)
+
+    async def _follow(self, url: str, wish: _Wish) -> HttpResponse:
+        current = url
+        for _ in range(self.options.max_redirects + 1):
+            response = replace(await self._ask(current, wish), url=url)
+            location = response.header("Location")
+            if not wish.follow or not location or response.status not in REDIRECTS:
+                return response
+            try:
+                current = str(URL(response.final_url).join(URL(location)).with_fragment(None))
+            except ValueError:
+                return replace(response, error=FetchError.BAD_RESPONSE)
+            refusal = await wish.may_follow(current) if wish.may_follow else None
+            if refusal is not None:
+                return replace(response, error=FetchError.REDIRECT_REFUSED, refusal=refusal, body=b"")
+        return replace(response, error=FetchError.TOO_MANY_REDIRECTS, body=b"")
+
+    async def _ask(self, url: str, wish: _Wish) -> HttpResponse:
+        if self._session is None:
+            raise RuntimeError("Downloader is used outside its `async with`")
+        target = _target(url)
+        if isinstance(target, FetchError):
+            return HttpResponse(url, url, error=target)
+        answer = HttpResponse(url, str(target))
+        body, error = b"", None
+        async with self._pace(url).turn(), self._connections:
+            try:
+                async with (
+                    wish.time_left.running(),
+                    self._session.get(target, headers=wish.headers, allow_redirects=False) as response,
+                ):
+                    answer = _with_head(answer, response)
+                    if wish.want_body is None or wish.want_body(answer):
+                        body, error = await self._read(response)
+            except _EXPECTED as fault:
+                return replace(answer, error=_fault(fault))
+        if error is None and not 200 <= response.status < 300:
+            error = FetchError.HTTP_STATUS
+        return replace(answer, body=body, error=error)
+
+    async def _read(self, response: aiohttp.ClientResponse) -> tuple[bytes, FetchError | None]:
+        """Read a body up to the limit, undoing gzip as it comes."""
+        limit = self.options.max_bytes
+        encoding = response.headers.get("Content-Encoding", "").strip().lower()
+        if encoding in ("br", "zstd", "compress", "deflate"):  # not asked for
+            return b"", FetchError.BAD_RESPONSE
+        if (response.content_length or 0) > limit:
+            return b"", FetchError.TOO_LARGE
+        gunzip = zlib.decompressobj(zlib.MAX_WBITS | 16) if encoding in ("gzip", "x-gzip") else None
+        body = bytearray()
+        async for chunk in response.content.iter_chunked(_CHUNK):
+            # one byte over the limit is enough to know
+            body += gunzip.decompress(chunk, limit + 1 - len(body)) if gunzip else chunk
+            if len(body) > limit:
+                response.close()
+                return bytes(body[:limit]), FetchError.TOO_LARGE
+            if gunzip and gunzip.eof:  # what follows is ignored, as browsers do
+                break
+        whole = gunzip is None or gunzip.eof or not body
+        return bytes(body), None if whole else FetchError.INCOMPLETE_BODY
+
+
+def _target(url: str) -> URL | FetchError:
+    try:
+        target = URL(url)
+        if target.scheme not in ("http", "https"):
+            return FetchError.UNSUPPORTED_SCHEME if target.scheme else FetchError.BAD_URL
+        if not target.raw_host or len(url) > _MAX_URL:
+            return FetchError.BAD_URL
+        return target.with_fragment(None).with_user(None)  # a password in a link is not ours to use
+    except ValueError:
+        return FetchError.BAD_URL
+
+
+def _with_head(answer: HttpResponse, response: aiohttp.ClientResponse) -> HttpResponse:
+    return replace(
+        answer,
+        status=response.status,
+        reason=response.reason or "",
+        headers=_pairs(response.headers),
+        request_headers=_pairs(response.request_info.headers),
+    )
+
+
+def _pairs(headers: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    # aiohttp keeps bytes that are not UTF-8 as surrogates, which nothing downstream can write
+    return tuple(
+        (name, value.encode(errors="surrogateescape").decode(errors="replace"))
+        for name, value in headers.items()
+    )

@@ -1,0 +1,254 @@
+"""Turn the bytes of an image from the web into a small one, or say why not.
+
+Pillow decodes: a short list of formats, sizes checked from the header before any
+pixel is made. OpenCV shrinks and encodes; `pixels` says how.
+"""
+
+import hashlib
+import io
+import os
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import lru_cache
+from typing import Any, cast
+
+import cv2
+import numpy as np
+import pdqhash
+from PIL import Image
+
+from wit_builder import pixels
+from wit_builder.errors import UserError
+from wit_builder.pixels import Pixels, Size
+
+_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
+_MODES = ("no", "keep_ratio", "keep_ratio_largest", "center_crop", "border")
+_ENCODERS = {
+    "jpg": (cv2.IMWRITE_JPEG_QUALITY, 100),
+    "png": (cv2.IMWRITE_PNG_COMPRESSION, 9),
+    "webp": (cv2.IMWRITE_WEBP_QUALITY, 100),
+}
+_BACKENDS = ("opencv", "img2dataset")
+_OTHER_FORMATS = (  # (byte position, magic) of what is an image, but not for us
+    (4, b"ftypavif"),
+    (4, b"ftyphei"),
+    (4, b"ftypmif1"),
+    (0, b"\x00\x00\x01\x00"),  # ico
+    (0, b"\xff\x0a"),  # jxl
+    (4, b"JXL "),
+    (4, b"jP  "),  # jp2
+    (0, b"8BPS"),  # psd
+    (0, b"<svg"),
+    (0, b"<?xml"),
+)
+_DRAFT = 1.5  # a JPEG is decoded at 1/2, 1/4 or 1/8 if that leaves this many times the target: 40 dB
+
+
+class ImageError(StrEnum):
+    """Why bytes did not become an image. Closed set."""
+
+    NOT_AN_IMAGE = "not_an_image"
+    UNSUPPORTED_FORMAT = "unsupported_format"
+    TOO_MANY_PIXELS = "too_many_pixels"
+    TOO_SMALL = "too_small"
+    ASPECT_RATIO = "aspect_ratio"
+    DECODE_FAILED = "decode_failed"
+    ENCODE_FAILED = "encode_failed"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageOptions:
+    """What a stored image looks like, in img2dataset's words. Checked when made."""
+
+    image_size: int = field(default=256, metadata={"help": "target side, in pixels"})
+    resize_mode: str = field(
+        default="keep_ratio",
+        metadata={
+            "help": "no, keep_ratio (shorter side), keep_ratio_largest (longer side), center_crop, border"
+        },
+    )
+    resize_only_if_bigger: bool = field(default=True, metadata={"help": "leave smaller images as they are"})
+    encode_format: str = field(default="jpg", metadata={"help": "jpg, png or webp"})
+    encode_quality: int = field(default=95, metadata={"help": "jpg, webp: 0-100; png: compression, 0-9"})
+    min_image_size: int = field(default=0, metadata={"help": "least shorter side, in pixels"})
+    max_aspect_ratio: float = field(
+        default=float("inf"), metadata={"help": "greatest longer side / shorter side"}
+    )
+    max_pixels: int = field(default=64_000_000, metadata={"help": "greatest width x height that is decoded"})
+    backend: str = field(
+        default="opencv", metadata={"help": "opencv, or img2dataset: its own Resizer and its pixels"}
+    )
+
+    def __post_init__(self) -> None:
+        for name, valid in (
+            ("resize_mode", _MODES),
+            ("encode_format", tuple(_ENCODERS)),
+            ("backend", _BACKENDS),
+        ):
+            if getattr(self, name) not in valid:
+                raise UserError(f"{name} is {getattr(self, name)!r}; choose one of {', '.join(valid)}")
+        best = _ENCODERS[self.encode_format][1]
+        if not 0 <= self.encode_quality <= best:
+            raise UserError(
+                f"encode_quality is {self.encode_quality}; {self.encode_format} takes 0 to {best}"
+            )
+        for name in ("image_size", "max_aspect_ratio", "max_pixels"):
+            if getattr(self, name) < 1:
+                raise UserError(f"{name} is {getattr(self, name)}; give 1 or more")
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessedImage:
+    """An encoded image and what is known of it."""
+
+    data: bytes
+    width: int
+    height: int
+    original_width: int
+    original_height: int
+    sha256: str
+    """Of the original bytes, in hex."""
+    phash: str
+    """PDQ of the resized image, 64 hex digits."""
+    phash_quality: int
+    """0 (flat) to 100."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFailure:
+    """Why there is no image."""
+
+    error: ImageError
+    sha256: str
+    """Of the original bytes, in hex."""
+
+
+class _NoImageError(Exception):
+    """Carries the reason out of the helpers; never leaves this module."""
+
+    def __init__(self, error: ImageError) -> None:
+        super().__init__(error)
+        self.error = error
+
+
+def process_image(data: bytes, options: ImageOptions) -> ProcessedImage | ImageFailure:
+    """Decode, resize and encode one image; any bytes at all give one or the other.
+
+    Args:
+        data: a whole file of any format.
+        options: what the result looks like.
+
+    Raises:
+        UserError: the backend is img2dataset and it cannot be loaded.
+    """
+    sha256 = hashlib.sha256(data).hexdigest()
+    process = _by_img2dataset if options.backend == "img2dataset" else _by_opencv
+    try:
+        image = _open(data, options)
+        encoded, resized, (original_width, original_height) = process(data, image, options)
+    except _NoImageError as failure:
+        return ImageFailure(failure.error, sha256)
+    bits, quality = pdqhash.compute(np.ascontiguousarray(resized))
+    return ProcessedImage(
+        data=encoded,
+        width=resized.shape[1],
+        height=resized.shape[0],
+        original_width=original_width,
+        original_height=original_height,
+        sha256=sha256,
+        phash=np.packbits(bits).tobytes().hex(),
+        phash_quality=int(quality),
+    )
+
+
+def _open(data: bytes, options: ImageOptions) -> Image.Image:
+    """Read the header and judge it; no pixel is decoded."""
+    try:
+        image = Image.open(io.BytesIO(data), formats=_FORMATS)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise _NoImageError(ImageError.TOO_MANY_PIXELS) from None
+    except Exception:  # noqa: BLE001 - Pillow's parsers raise anything at all on hostile bytes
+        known = any(data[at : at + len(magic)] == magic for at, magic in _OTHER_FORMATS)
+        raise _NoImageError(ImageError.UNSUPPORTED_FORMAT if known else ImageError.NOT_AN_IMAGE) from None
+    shorter, longer = sorted(image.size)
+    if shorter < 1:
+        raise _NoImageError(ImageError.NOT_AN_IMAGE)
+    if shorter * longer > options.max_pixels:
+        raise _NoImageError(ImageError.TOO_MANY_PIXELS)
+    if shorter < options.min_image_size:
+        raise _NoImageError(ImageError.TOO_SMALL)
+    if longer / shorter > options.max_aspect_ratio:
+        raise _NoImageError(ImageError.ASPECT_RATIO)
+    return image
+
+
+_Processed = tuple[bytes, Pixels, Size]
+"""Encoded file, pixels, original (width, height)."""
+
+
+def _by_opencv(_: bytes, image: Image.Image, options: ImageOptions) -> _Processed:
+    if image.mode == "F":
+        raise _NoImageError(ImageError.UNSUPPORTED_FORMAT)
+    target = _target(image.size, options)
+    sideways = pixels.is_sideways(image)
+    size = image.size[::-1] if sideways else image.size
+    try:
+        decoded = pixels.decode(image, target)
+    except Exception:  # noqa: BLE001 - as in _open
+        raise _NoImageError(ImageError.DECODE_FAILED) from None
+    if target is None:
+        result = np.asarray(decoded)
+    else:
+        upright = target[::-1] if sideways else target
+        result = pixels.resize(decoded, upright, shrink=upright[0] < size[0])
+        result = pixels.crop_or_pad(result, options.image_size, options.resize_mode)
+    return _encode(result, options), result, size
+
+
+def _target(size: Size, options: ImageOptions) -> Size | None:
+    target = pixels.target_size(
+        size, options.image_size, options.resize_mode, only_if_bigger=options.resize_only_if_bigger
+    )
+    if target and target[0] * target[1] > max(options.max_pixels, size[0] * size[1]):
+        raise _NoImageError(ImageError.ASPECT_RATIO)  # a line of pixels, enlarged
+    return target
+
+
+def _encode(image: Pixels, options: ImageOptions) -> bytes:
+    parameter, _ = _ENCODERS[options.encode_format]
+    try:
+        done, encoded = cv2.imencode(
+            f".{options.encode_format}",
+            cv2.cvtColor(image, cv2.COLOR_RGB2BGR),
+            [parameter, options.encode_quality],
+        )
+    except cv2.error:  # a side over the format's limit
+        done = False
+    if not done:
+        raise _NoImageError(ImageError.ENCODE_FAILED)
+    return bytes(encoded)
+
+
+@lru_cache(maxsize=4)
+def _resizer(options: ImageOptions) -> Any:
+    os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # it would ask a package index on import
+    try:
+        from img2dataset.resizer import Resizer
+    except ImportError as error:
+        raise UserError(f"backend img2dataset cannot be loaded ({error}); use backend opencv") from None
+    return Resizer(
+        image_size=options.image_size,
+        resize_mode=options.resize_mode,
+        resize_only_if_bigger=options.resize_only_if_bigger,
+        encode_quality=options.encode_quality,
+        encode_format=options.encode_format,
+    )
+
+
+def _by_img2dataset(data: bytes, image: Image.Image, options: ImageOptions) -> _Processed:
+    _target(image.size, options)  # refuses what would be enlarged without bound
+    encoded, _, _, width, height, error = _resizer(options)(io.BytesIO(data))
+    if error is not None:
+        raise _NoImageError(ImageError.DECODE_FAILED)
+    decoded = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR)
+    return encoded, cast(Pixels, cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB)), (width, height)
