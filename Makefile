@@ -34,7 +34,7 @@ lint: $(INSTALLED)  ## ruff, mypy --strict, import contract
 	$(BIN)/lint-imports --config setup.cfg
 
 bench: $(INSTALLED)  ## print the benchmark tables
-	@for script in tests/bench/bench_*.py; do $(BIN)/python $$script || exit 1; done
+	@for script in tests/bench/bench_*.py; do $(BIN)/python -m tests.bench.$$(basename $$script .py) || exit 1; done
 
 vocab candidates shards: $(INSTALLED)  ## CONFIG=build.yaml [RUNNER=...]: run the road up to this stage
 	$(BIN)/wit build --config $(CONFIG) --until $@ $(BEAM)

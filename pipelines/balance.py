@@ -90,7 +90,8 @@ def _deduplicate(stage: Stage, options: BalanceOptions, buckets: int) -> list[st
         def build(pipeline: beam.Pipeline) -> None:
             pipeline | "Matches" >> beam.Create(parts) | DeduplicatePairs(folder, buckets, missing)
 
-        stage.session.run("Remove duplicate pairs", build, Watch(folder, buckets))
+        width = max(len(parts), len(missing))
+        stage.session.run("Remove duplicate pairs", build, width, Watch(folder, buckets))
     return names
 
 
@@ -105,7 +106,7 @@ def _gather(stage: Stage, label: str, parts: list[str], transform: beam.PTransfo
     def build(pipeline: beam.Pipeline) -> None:
         pipeline | "Parts" >> beam.Create(parts) | transform | SaveArrays(path)
 
-    stage.session.run(label, build)
+    stage.session.run(label, build, len(parts))
     return load_arrays(path)
 
 

@@ -114,7 +114,7 @@ def _run_round(
         def build(pipeline: beam.Pipeline) -> None:
             pipeline | "Pairs" >> beam.Create(parts) | PlanItems(round_, folder, items, missing)
 
-        stage.session.run("Plan work items", build, Watch(folder, items))
+        stage.session.run("Plan work items", build, len(parts), Watch(folder, items))
     work = [
         WorkItem((plan,), storage.join(options.output, "store", f"part-{number:03d}-{index:05d}.parquet"))
         for index, plan in enumerate(plans)
@@ -139,7 +139,7 @@ def _marks(
                 | SaveArrays(path)
             )
 
-        stage.session.run("Count URLs by host", build)
+        stage.session.run("Count URLs by host", build, len(parts))
     table = load_arrays(path)
     urls = int(table.pop("", np.zeros(1, np.uint64))[0])
     return {host: int(mark[0]) for host, mark in table.items()}, urls

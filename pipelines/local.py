@@ -1,11 +1,10 @@
-"""The local runner: as many worker processes as cores.
+"""The local runner: as many worker processes as cores, if there is work for them.
 
 Beam's "DirectRunner" would first try to download another runner, so this is its
 FnApiRunner itself, whose workers are processes (`python -m pipelines.local`).
 """
 
 import logging
-import os
 import sys
 
 from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
@@ -13,14 +12,11 @@ from apache_beam.runners.worker import sdk_worker_main
 from apache_beam.transforms.environments import SubprocessSDKEnvironment
 
 
-def local_runner() -> FnApiRunner:
-    """Make a runner whose workers are processes of this Python."""
+def local_runner(workers: int) -> FnApiRunner:
+    """Make a runner: one worker is this process, several are processes of this Python."""
+    if workers == 1:
+        return FnApiRunner()
     return FnApiRunner(SubprocessSDKEnvironment.from_command_string(f"{sys.executable} -m pipelines.local"))
-
-
-def worker_arguments() -> list[str]:
-    """Beam options that give each core a worker."""
-    return [f"--direct_num_workers={os.cpu_count()}"]
 
 
 def main() -> None:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import logging
+import os
 import re
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,7 +22,7 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
-from pipelines.local import local_runner, worker_arguments
+from pipelines.local import local_runner
 from pipelines.options import identity
 from wit_builder import manifest, storage
 from wit_builder.errors import UserError
@@ -45,8 +46,11 @@ class Session:
     dry_run: bool = False
     console: Console = dataclasses.field(default_factory=lambda: Console(stderr=True))
 
-    def pipeline(self) -> beam.Pipeline:
+    def pipeline(self, width: int) -> beam.Pipeline:
         """Make an empty pipeline on the runner that was named, or on this machine.
+
+        Args:
+            width: how many things can be done at once; a local run starts no more workers.
 
         Raises:
             UserError: an option is none of Beam's.
@@ -54,16 +58,20 @@ class Session:
         named = [argument for argument in self.beam_args if argument.startswith("--runner")]
         if named and named[-1] != "--runner=DirectRunner":
             return beam.Pipeline(options=_pipeline_options(self.beam_args))
+        workers = min(width, os.cpu_count() or 1)
         others = [argument for argument in self.beam_args if argument not in named]
-        options = _pipeline_options([*worker_arguments(), *others])
-        return beam.Pipeline(local_runner(), options)
+        options = _pipeline_options([f"--direct_num_workers={workers}", *others])
+        return beam.Pipeline(local_runner(workers), options)
 
-    def run(self, label: str, build: Callable[[beam.Pipeline], None], watch: "Watch | None" = None) -> None:
+    def run(
+        self, label: str, build: Callable[[beam.Pipeline], None], width: int, watch: "Watch | None" = None
+    ) -> None:
         """Run one pipeline to its end.
 
         Args:
             label: what it does, for people.
             build: wires it.
+            width: how many things can be done at once.
             watch: where its parts appear.
 
         Raises:
@@ -72,7 +80,7 @@ class Session:
         logging.getLogger("apache_beam").setLevel(logging.ERROR)
         with self.progress(label, watch.total if watch else None) as update, _polling(watch, update):
             try:
-                with self.pipeline() as pipeline:
+                with self.pipeline(width) as pipeline:
                     build(pipeline)
             except Exception as error:
                 raised = _user_error(error)
@@ -219,7 +227,7 @@ class Stage:
         def build(pipeline: beam.Pipeline) -> None:
             pipeline | "Work items" >> beam.Create(missing) | label >> BuildParts(make)
 
-        self.session.run(label, build, Watch(folder, len(items)))
+        self.session.run(label, build, len(missing), Watch(folder, len(items)))
 
     def manifest(self) -> dict[str, Any]:
         """Read what the folder says of itself; empty in a dry run."""

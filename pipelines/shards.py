@@ -79,7 +79,8 @@ def _drop_duplicates(stage: Stage, options: ShardsOptions, indexes: list[str], r
                 | DropDuplicateImages(folder, buckets, options.seed, missing)
             )
 
-        stage.session.run("Remove duplicate images", build, Watch(folder, buckets))
+        width = max(len(indexes), len(missing))
+        stage.session.run("Remove duplicate images", build, width, Watch(folder, buckets))
     return names
 
 
@@ -93,7 +94,8 @@ def _write(stage: Stage, options: ShardsOptions, plan: ShardPlan, unique: list[s
         def build(pipeline: beam.Pipeline) -> None:
             pipeline | "Unique" >> beam.Create(unique) | WriteShards(options.output, store, plan, missing)
 
-        stage.session.run("Write shards", build, Watch(options.output, plan.train))
+        width = max(len(unique), len(missing))
+        stage.session.run("Write shards", build, width, Watch(options.output, plan.train))
     return sidecars
 
 

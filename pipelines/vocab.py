@@ -98,7 +98,7 @@ def _sum(stage: Stage, options: VocabOptions, counted: list[str]) -> list[str]:
         def build(pipeline: beam.Pipeline) -> None:
             pipeline | "Counts" >> beam.Create(counted) | SumNgrams(folder, BUCKETS, least, missing)
 
-        stage.session.run("Add up counts", build, Watch(folder, BUCKETS))
+        stage.session.run("Add up counts", build, len(counted), Watch(folder, BUCKETS))
     return names
 
 

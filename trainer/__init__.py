@@ -1,0 +1,1 @@
+"""Contrastive training and evaluation of open_clip models on WebDataset shards."""

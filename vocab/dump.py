@@ -10,13 +10,13 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import IO, cast
+from typing import IO
 from xml.parsers import expat
 
 from wit_builder import storage
 from wit_builder.errors import UserError
 
-_CHUNK = 1 << 20  # bytes of XML: a few pages
+_CHUNK = 1 << 18  # bytes of XML: a few pages
 _BZ2_MAGIC = b"BZh"
 _GZIP_MAGIC = b"\x1f\x8b"
 _REMEDY = "download it again and check its SHA-1 against the dump's list"
@@ -69,8 +69,8 @@ def read_pages(path: str) -> Iterator[Page]:
     parser = _PageParser()
     pages = 0
     try:
-        with storage.open_read(path) as raw, _decompressed(raw) as stream:
-            while chunk := stream.read(_CHUNK):
+        with storage.open_read(path) as raw:
+            for chunk in _chunks(raw):
                 for page in parser.feed(chunk):
                     pages += 1
                     yield page
@@ -87,14 +87,17 @@ def _after(pages: int) -> str:
     return f"after page {pages:,}" if pages else "before its first page"
 
 
-def _decompressed(raw: IO[bytes]) -> IO[bytes]:
+def _chunks(raw: IO[bytes]) -> Iterator[bytes]:
     magic = raw.read(3)
     raw.seek(0)
+    read = raw.read
+    # read1 gives what is there before it meets damage; read would lose it
     if magic.startswith(_BZ2_MAGIC):
-        return bz2.BZ2File(raw)
-    if magic.startswith(_GZIP_MAGIC):
-        return cast(IO[bytes], gzip.GzipFile(fileobj=raw))
-    return raw
+        read = bz2.BZ2File(raw).read1
+    elif magic.startswith(_GZIP_MAGIC):
+        read = gzip.GzipFile(fileobj=raw).read1
+    while chunk := read(_CHUNK):
+        yield chunk
 
 
 class _NotAnExportError(Exception):

@@ -168,12 +168,11 @@ def smallest_by_query(
         entries["uid_high"], entries["uid_low"] = halves[rows, 0], halves[rows, 1]
         ids_seen.append(ids)
         entries_seen.append(entries)
-    if not ids_seen:
+    if not sum(map(len, ids_seen)):
         return
     ids = np.concatenate(ids_seen)
-    entries = np.concatenate(entries_seen)
     order = np.argsort(ids, kind="stable")
-    ids, entries = ids[order], entries[order]
+    ids, entries = ids[order], np.concatenate(entries_seen)[order]
     starts = np.flatnonzero(np.diff(ids, prepend=-1))
     for start, group in zip(starts, np.split(entries, starts[1:]), strict=True):
         yield int(ids[start]), bottom_k(group, cap)

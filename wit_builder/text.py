@@ -32,7 +32,9 @@ def tokenize(text: str) -> list[str]:
 
 
 def _without_possessive(word: str) -> str:
-    return word[:-2] if word.endswith("'s") and len(word) > 2 else word
+    while word.endswith("'s") and len(word) > 2:
+        word = word[:-2]
+    return word
 
 
 def query_key(query: str) -> str:

@@ -60,7 +60,7 @@ def run(output: Path, session: Session) -> dict[str, Any]:
     build.run(build.BuildOptions(config=str(config)), session)
     holdout = output / "shards" / "holdout"
     if not manifest.is_complete(str(output / "eval")):
-        write_zeroshot_task(holdout, output / "zeroshot")
+        write_zeroshot_task(output / "shards", output / "zeroshot")
     evaluate(
         EvalOptions(
             checkpoint=str(output / "train"),

@@ -77,9 +77,7 @@ def test_one_bad_record_costs_only_itself(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("packed", "lost"), [(True, 200), (True, 20), (False, 500)])
-def test_a_warc_cut_in_the_middle_loses_only_its_last_record(
-    tmp_path: Path, packed: bool, lost: int
-) -> None:
+def test_a_warc_cut_in_the_middle_loses_only_its_last_record(tmp_path: Path, packed: bool, lost: int) -> None:
     pages = [(f"http://site/{n}", PAGE + "x" * 2000) for n in range(3)]
     whole = write_warc(tmp_path / "a.warc", pages, gzip=packed)
     cut = tmp_path / "cut.warc"

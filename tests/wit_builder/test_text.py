@@ -10,6 +10,7 @@ SPEC = [
     ("don\u2019t rock'n'roll", ["don't", "rock'n'roll"]),
     ("the dog's tail", ["the", "dog", "tail"]),
     ("McDonald\u2019s", ["mcdonald"]),
+    ("dog's's", ["dog"]),
     ("\uff21\uff22\uff23 \ufb01sh", ["abc", "fish"]),
     ("STRASSE Straße", ["strasse", "strasse"]),
     ("हिन्दी भाषा", ["हिन्दी", "भाषा"]),

@@ -123,6 +123,6 @@ def split_rows(batch: pa.RecordBatch, keys: npt.NDArray[np.int64]) -> Iterator[t
     order = np.argsort(keys, kind="stable")
     values, starts = np.unique(keys[order], return_index=True)
     batch = batch.take(pa.array(order))
-    ends = [*starts[1:], len(order)]
-    for key, start, end in zip(values, starts, ends, strict=True):
-        yield int(key), batch.slice(start, end - start)
+    lengths = np.diff(starts, append=len(order))
+    for key, start, length in zip(values.tolist(), starts.tolist(), lengths.tolist(), strict=False):
+        yield key, batch.slice(start, length)  # of no rows there are no keys, but one length
