@@ -74,7 +74,7 @@ def run(options: VocabOptions, session: Session) -> dict[str, Any]:
     summary = sum_footers(counted)
     frequent = _sum(stage, options, counted)
     with session.progress("Choose queries", None):
-        queries = _choose(options, frequent, summary.counters[WORDS], wordnet)
+        queries = _choose(options, frequent, summary.counters.get(WORDS, 0), wordnet)
         digest = write_vocabulary(queries, options.output)
     facts = {"queries": len(queries), "vocabulary_digest": digest, **_by_source(queries)}
     return stage.finish(summary, [storage.join(options.output, artifact.QUERIES)], facts)

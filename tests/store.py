@@ -1,5 +1,6 @@
 """A small image store for tests."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
@@ -10,10 +11,18 @@ from wit_builder import schemas, store
 from wit_builder.images import ImageOptions, ProcessedImage, process_image
 from wit_builder.parts import PartSummary
 
+Urls = Callable[[int], str]
 
-def write_store(folder: Path, images: int, *, repeated: int = 0, failed: int = 0) -> Path:
+
+def plain_url(number: int) -> str:
+    return f"http://host/{number}.jpg"
+
+
+def write_store(
+    folder: Path, images: int, *, repeated: int = 0, failed: int = 0, urls: Urls = plain_url
+) -> Path:
     """Write one part: distinct images, then repeats of the first ones, then failures."""
-    pairs = matched((f"http://host/{n}.jpg", [n % 5]) for n in range(images + repeated + failed)).to_pylist()
+    pairs = matched((urls(n), [n % 5]) for n in range(images + repeated + failed)).to_pylist()
     name = "part-000-00000"
     tars: list[str] = []
     rows = []

@@ -31,7 +31,11 @@ def build_config(output: Path, inputs: Inputs, sites: list[Site]) -> dict[str, A
     polite = {"allow_private_networks": True, "requests_per_second": 0.0}
     return {
         "output": str(output),
-        "vocab": {"dumps": [str(inputs.wikipedia)], "wordnet_folder": str(inputs.wordnet)},
+        "vocab": {
+            "dumps": [str(inputs.wikipedia)],
+            "wordnet_folder": str(inputs.wordnet),
+            "min_bigram_count": 10,  # the sample is a ten-thousandth of Wikipedia
+        },
         "crawl": {"seeds": [site.url for site in sites], **polite},
         "candidates": {},
         "match": {},
@@ -89,6 +93,7 @@ def show(summary: dict[str, Any], console: Console) -> None:
             row["name"], f"{row['value']:.3f}", f"{row['chance']:.4f}", f"{row['value'] / row['chance']:.1f}"
         )
     console.print(figures)
+    console.print(f"zero-shot: always the largest class would score {summary['majority_class_share']:.3f}")
     console.print(f"samples: {summary['dataset']['samples']:,}   digest: {summary['dataset']['digest']}")
 
 
