@@ -77,7 +77,12 @@ class _Verbs(TyperGroup):
 
 
 def _load(name: str, verb: Verb, beam_args: tuple[str, ...]) -> Command:
-    module = importlib.import_module(verb.module)
+    try:
+        module = importlib.import_module(verb.module)
+    except ModuleNotFoundError as error:
+        raise UserError(
+            f"wit {name} needs {error.name}, which is not installed; pip install 'wit-builder[train]'"
+        ) from None
 
     def run(options: Any, dry_run: bool) -> None:
         from pipelines.session import Session  # Beam is loaded with the verb
