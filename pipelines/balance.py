@@ -10,10 +10,9 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from pipelines.cli import main_of
-from pipelines.options import option
+from pipelines.options import MAX_SEED, option, require
 from pipelines.session import Session, Stage, Watch
 from wit_builder import balance, storage
-from wit_builder.errors import UserError
 from wit_builder.manifest import require_complete, sum_footers
 from wit_builder.parts import list_parts, part_path
 from wit_builder.transforms.arrays import Arrays, SaveArrays, load_arrays
@@ -34,10 +33,8 @@ class BalanceOptions:
     all_rejects: bool = option("Write down every rejected row, not one in 1,000.", False)
 
     def __post_init__(self) -> None:
-        if self.max_pairs_per_query < 1:
-            raise UserError(f"max_pairs_per_query is {self.max_pairs_per_query}; use 1 or more")
-        if not 0 <= self.seed < 2**64:
-            raise UserError(f"seed is {self.seed}; use 0 to 2^64 - 1")
+        require("max_pairs_per_query", self.max_pairs_per_query, 1)
+        require("seed", self.seed, 0, MAX_SEED)
 
 
 def run(options: BalanceOptions, session: Session) -> dict[str, Any]:
@@ -64,7 +61,8 @@ def run(options: BalanceOptions, session: Session) -> dict[str, Any]:
     with storage.write_file(storage.join(options.output, "query_counts.parquet")) as handle:
         pq.write_table(report, handle, compression="zstd")
     summary = sum_footers(distinct).then(sum_footers(names))
-    return stage.finish(summary, names, {**matches["facts"], **_facts(options, counts, selected)})
+    facts = {**matches["facts"], **_facts(options, counts, selected)}
+    return stage.finish(summary, names, facts, matches["counts"]["rows_out"])
 
 
 def _facts(options: BalanceOptions, counts: balance.Counts, selected: balance.Counts) -> dict[str, Any]:

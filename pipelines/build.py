@@ -6,7 +6,7 @@ lies in folders of `output` named after the stages, so those options are left ou
 
 import importlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import yaml
@@ -41,6 +41,9 @@ STEPS = {
 OPTIONAL = ("crawl", "train")
 """These run only if the file has a section for them."""
 
+NO_BEAM = ("train",)
+"""These are no Beam pipelines and take none of its options."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class BuildOptions:
@@ -69,7 +72,8 @@ def run(options: BuildOptions, session: Session) -> dict[str, Any]:
         return {}
     results = {}
     for stage, (module, stage_options) in planned.items():
-        results[stage] = module.run(stage_options, session).get("counts", {})
+        alone = replace(session, beam_args=()) if stage in NO_BEAM else session
+        results[stage] = module.run(stage_options, alone).get("counts", {})
     return results
 
 

@@ -6,7 +6,6 @@ from typing import Any
 from pipelines.cli import main_of
 from pipelines.options import option
 from pipelines.session import Session, Stage
-from wit_builder import storage
 from wit_builder.addresses import AGENT_TOKEN
 from wit_builder.errors import UserError
 from wit_builder.filters import FilterOptions
@@ -43,7 +42,7 @@ def run(options: CandidatesOptions, session: Session) -> dict[str, Any]:
         raise UserError("no archive is named; give --archives PATH")
     names = [part_path(options.output, index, len(archives)) for index in range(len(archives))]
     items = [WorkItem((archive,), name) for archive, name in zip(archives, names, strict=True)]
-    inputs = {"archives": fingerprint_files(archives)} if all(map(storage.is_local, archives)) else {}
+    inputs = {"archives": fingerprint_files(archives)}
     stage = Stage("candidates", options.output, options, inputs, session)
     if not stage.begin(f"{len(archives)} archives"):
         return stage.manifest()

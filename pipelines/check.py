@@ -40,7 +40,7 @@ def run(options: CheckOptions, session: Session) -> dict[str, Any]:
     if report.defects:
         raise UserError(
             f"{options.dataset} has {len(report.defects)} defects; "
-            "remove the sidecars of the shards named and run `wit shards` again"
+            "remove the .parquet of each shard named and _SUCCESS, then run `wit shards` again"
         )
     return (
         {"digest": report.digest}

@@ -106,7 +106,7 @@ def _show(result: dict[str, Any]) -> None:
 
 def make_app(beam_args: tuple[str, ...] = ()) -> TyperGroup:
     """Make the command line; `beam_args` go to the stages' pipelines."""
-    vocab = _Verbs(name="vocab", help="Build and inspect the vocabulary.", no_args_is_help=True)
+    vocab = _Verbs(name="vocab", help="Build the vocabulary.", no_args_is_help=True)
     vocab.verbs, vocab.groups, vocab.beam_args = VOCAB_VERBS, {}, beam_args
     text = "Build image-text datasets as CLIP's WIT, train CLIP on them, evaluate. Beam options follow `--`."
     wit = _Verbs(name="wit", help=text, no_args_is_help=True)

@@ -9,17 +9,15 @@ import apache_beam as beam
 import numpy as np
 
 from pipelines.cli import main_of
-from pipelines.options import option
+from pipelines.options import MAX_SEED, option, require
 from pipelines.session import Session, Stage, Watch
 from wit_builder import storage, store
 from wit_builder.addresses import agent_with_contact
 from wit_builder.download import DownloadOptions
-from wit_builder.errors import UserError
 from wit_builder.fetch import FetchOptions
 from wit_builder.images import ImageOptions
 from wit_builder.manifest import require_complete, sum_footers
-from wit_builder.parts import PartSummary, list_parts, part_path, read_batches
-from wit_builder.records import DropReason
+from wit_builder.parts import list_parts, part_path, read_batches
 from wit_builder.rounds import Round
 from wit_builder.transforms.arrays import SaveArrays, load_arrays
 from wit_builder.transforms.fetch import FetchImages, MarkHosts, PlanItems
@@ -43,16 +41,16 @@ class FetchStageOptions:
     max_urls_per_host: int | None = option(
         "At most so many URLs of a host in one round (default: what its rate allows in ten minutes).", None
     )
-    max_rounds: int = option("Stop after so many rounds; the next run goes on.", 1_000)
     seed: int = option("Of the order in which a host's URLs are taken.", 0)
     download: DownloadOptions = field(default_factory=DownloadOptions)
     fetch: FetchOptions = field(default_factory=FetchOptions)
     images: ImageOptions = field(default_factory=ImageOptions)
 
     def __post_init__(self) -> None:
-        for name in ("urls_per_item", "max_rounds"):
-            if getattr(self, name) < 1:
-                raise UserError(f"{name} is {getattr(self, name)}; use 1 or more")
+        require("urls_per_item", self.urls_per_item, 1)
+        require("seed", self.seed, 0, MAX_SEED)
+        if self.max_urls_per_host is not None:
+            require("max_urls_per_host", self.max_urls_per_host, 1)
 
     @property
     def host_limit(self) -> int:
@@ -77,26 +75,20 @@ def run(options: FetchStageOptions, session: Session) -> dict[str, Any]:
     store_folder = storage.join(options.output, "store")
     store.sweep_orphans(store_folder)
     marks: Mapping[str, int] | None = None
-    for number in range(options.max_rounds):
-        marks = _run_round(stage, options, parts, number, marks)
-        if not marks:
-            break
+    rounds = 0
+    while marks is None or marks:
+        marks = _run_round(stage, options, parts, rounds, marks)
+        rounds += 1
+    store.sweep_orphans(store_folder)
     indexes = list_parts(store_folder)
-    summary = _with_deferred(sum_footers(indexes), pairs["counts"]["rows_out"])
-    return stage.finish(summary, indexes, {**pairs["facts"], "rounds": number + 1})
+    facts = {**pairs["facts"], "rounds": rounds}
+    return stage.finish(sum_footers(indexes), indexes, facts, pairs["counts"]["rows_out"])
 
 
 def _some_urls(parts: list[str]) -> list[str]:
     """List a thousand URLs, enough to see whose sites will be asked."""
     batch = next(read_batches(parts, ["url"]), None)
     return batch.column("url").to_pylist() if batch else []
-
-
-def _with_deferred(fetched: PartSummary, pairs: int) -> PartSummary:
-    deferred = pairs - fetched.rows_in
-    return PartSummary(
-        pairs, fetched.rows_out, {DropReason.DEFERRED.value: deferred} if deferred else {}, fetched.counters
-    )
 
 
 def _run_round(
@@ -120,7 +112,9 @@ def _run_round(
         for index, plan in enumerate(plans)
     ]
     label = "Fetch images" if number == 0 else f"Fetch images, round {number + 1}"
-    stage.build_parts(label, FetchImages(options.download, options.fetch, options.images), work)
+    stage.build_parts(
+        label, FetchImages(options.contact, options.download, options.fetch, options.images), work
+    )
     return upto
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from pipelines.cli import main_of
-from pipelines.options import option
+from pipelines.options import option, require
 from pipelines.session import Session
 from wit_builder import manifest, storage
 from wit_builder.errors import UserError
@@ -23,6 +23,9 @@ class InspectOptions:
 
     path: str = option("Parquet part, shard, or output folder of a stage.", argument=True)
     rows: int = option("Rows to show.", 3)
+
+    def __post_init__(self) -> None:
+        require("rows", self.rows, 1)
 
 
 def run(options: InspectOptions, session: Session) -> dict[str, Any]:

@@ -43,7 +43,7 @@ def run(options: MatchOptions, session: Session) -> dict[str, Any]:
         "Match queries", make, [WorkItem((part,), name) for part, name in zip(parts, names, strict=True)]
     )
     facts = {"vocabulary_digest": vocabulary.digest, "queries": len(vocabulary)}
-    return stage.finish(sum_footers(names), names, facts)
+    return stage.finish(sum_footers(names), names, facts, candidates["counts"]["rows_out"])
 
 
 if __name__ == "__main__":

@@ -3,12 +3,13 @@
 A stage's options are one frozen dataclass. A field carries its help text in its
 metadata; a field that is a dataclass itself is spread out; a field with
 `"argument": True` is positional; `"path": True` marks what may move without making
-another run of it.
+another run of it; `"internal": True` is for the program to set.
 """
 
 import dataclasses
 import difflib
 import inspect
+import math
 import types
 import typing
 from collections.abc import Callable, Iterator, Mapping
@@ -20,6 +21,8 @@ import typer
 from wit_builder.errors import UserError
 
 T = TypeVar("T")
+
+MAX_SEED = 2**64 - 1
 
 
 def option(help_text: str, default: Any = MISSING, *, path: bool = False, argument: bool = False) -> Any:
@@ -35,6 +38,17 @@ def option(help_text: str, default: Any = MISSING, *, path: bool = False, argume
     return dataclasses.field(default=default, metadata=metadata)
 
 
+def require(name: str, value: float, least: float, most: float = math.inf) -> None:
+    """Check that an option lies in its range.
+
+    Raises:
+        UserError: it does not.
+    """
+    if not least <= value <= most:
+        allowed = f"{least} or more" if most == math.inf else f"{least} to {most}"
+        raise UserError(f"{name} is {value}; use {allowed}")
+
+
 def flat_fields(options: type) -> Iterator[tuple[Field[Any], Any]]:
     """List the fields of an options dataclass with their types, nested ones spread out."""
     hints = typing.get_type_hints(options)
@@ -42,7 +56,7 @@ def flat_fields(options: type) -> Iterator[tuple[Field[Any], Any]]:
         kind = hints[item.name]
         if dataclasses.is_dataclass(kind):
             yield from flat_fields(typing.cast(type, kind))
-        elif item.init:
+        elif not item.metadata.get("internal"):
             yield item, kind
 
 
@@ -59,6 +73,7 @@ def construct(options: type[T], values: Mapping[str, Any]) -> T:
     known = {item.name: kind for item, kind in flat_fields(options)}
     for name, value in values.items():
         if name not in known:
+            name = str(name)
             near = difflib.get_close_matches(name, known, 1)
             hint = f"; did you mean {near[0]}?" if near else f"; use one of {', '.join(sorted(known))}"
             raise UserError(f"unknown option {name}{hint}")
@@ -87,8 +102,10 @@ def _check_type(name: str, value: Any, kind: Any) -> None:
         plain = typing.get_origin(part) or part
         if plain is tuple and isinstance(value, list | tuple) and all(isinstance(v, str) for v in value):
             return
-        if plain is float and isinstance(value, int) and not isinstance(value, bool):
-            return
+        if plain is float and isinstance(value, int | float) and not isinstance(value, bool):
+            if math.isfinite(value):
+                return
+            continue
         if plain is not tuple and isinstance(value, plain) and not (plain is int and isinstance(value, bool)):
             return
     raise UserError(f"option {name} is {value!r}; it must be {_describe(kind)}")
@@ -106,17 +123,17 @@ def _describe(kind: Any) -> str:
 
 
 def identity(options: Any) -> dict[str, Any]:
-    """Give the options that decide a stage's output: all but paths."""
-    values = dataclasses.asdict(options)
-    return {
-        item.name: _identity_value(values[item.name])
-        for item in dataclasses.fields(options)
-        if not item.metadata.get("path") and item.name != "output"
-    }
-
-
-def _identity_value(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value
+    """Give the options that decide a stage's output: all but paths and what the program sets."""
+    named: dict[str, Any] = {}
+    for item in dataclasses.fields(options):
+        value = getattr(options, item.name)
+        if item.metadata.get("path") or item.metadata.get("internal") or item.name == "output":
+            continue
+        if dataclasses.is_dataclass(value):
+            named[item.name] = identity(value)
+        else:
+            named[item.name] = list(value) if isinstance(value, tuple) else value
+    return named
 
 
 def make_command(options: type[T], run: Callable[[T, bool], None], help_text: str) -> typer.Typer:

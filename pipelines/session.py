@@ -234,10 +234,14 @@ class Stage:
         return {} if self.session.dry_run else manifest.read(self.output)
 
     def finish(
-        self, summary: PartSummary, parts: Sequence[str], facts: Mapping[str, Any] | None = None
+        self,
+        summary: PartSummary,
+        parts: Sequence[str],
+        facts: Mapping[str, Any] | None = None,
+        rows_given: int | None = None,
     ) -> dict[str, Any]:
-        """Commit the stage and tell its counts."""
-        done = manifest.finish(self.output, summary, parts, facts)
+        """Commit the stage and tell its counts; see `manifest.finish`."""
+        done = manifest.finish(self.output, summary, parts, facts, rows_given)
         dropped = ", ".join(f"{reason} {rows:,}" for reason, rows in summary.dropped.items())
         self.session.console.print(
             f"{self.name}: {summary.rows_in:,} in, {summary.rows_out:,} out"

@@ -7,7 +7,7 @@ from typing import Any
 import apache_beam as beam
 
 from pipelines.cli import main_of
-from pipelines.options import option
+from pipelines.options import MAX_SEED, option, require
 from pipelines.session import Session, Stage, Watch
 from wit_builder import storage
 from wit_builder.errors import UserError
@@ -30,8 +30,8 @@ class ShardsOptions:
     seed: int = option("Another seed mixes otherwise.", 0)
 
     def __post_init__(self) -> None:
-        if self.samples_per_shard < 1:
-            raise UserError(f"samples_per_shard is {self.samples_per_shard}; use 1 or more")
+        require("samples_per_shard", self.samples_per_shard, 1)
+        require("seed", self.seed, 0, MAX_SEED)
         if not 0 <= self.holdout < 1:
             raise UserError(f"holdout is {self.holdout}; use a share from 0 up to, not including, 1")
 
@@ -51,8 +51,7 @@ def run(options: ShardsOptions, session: Session) -> dict[str, Any]:
     images = sum_footers(unique).counters.get(IMAGES, 0)
     plan = ShardPlan.for_images(images, options.samples_per_shard, options.holdout, options.seed)
     sidecars = _write(stage, options, plan, unique)
-    held = [path for path in sidecars if "/holdout/" in path]
-    trained = [path for path in sidecars if path not in held]
+    trained, held = sidecars[: plan.train], sidecars[plan.train :]
     samples = write_sizes(options.output, trained)
     held_out = write_sizes(storage.join(options.output, "holdout"), held) if held else 0
     summary = sum_footers(unique).then(sum_footers(sidecars))
@@ -62,7 +61,7 @@ def run(options: ShardsOptions, session: Session) -> dict[str, Any]:
         "samples": samples,
         "holdout_samples": held_out,
     }
-    return stage.finish(summary, sidecars, {**fetched["facts"], **facts})
+    return stage.finish(summary, sidecars, {**fetched["facts"], **facts}, fetched["counts"]["rows_out"])
 
 
 def _drop_duplicates(stage: Stage, options: ShardsOptions, indexes: list[str], rows: int) -> list[str]:

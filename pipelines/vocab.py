@@ -1,6 +1,8 @@
 """Wikipedia dumps and WordNet -> the vocabulary: the list of queries."""
 
+import gzip
 import tempfile
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,11 +11,12 @@ from typing import Any
 import apache_beam as beam
 
 from pipelines.cli import main_of
-from pipelines.options import option
+from pipelines.options import option, require
 from pipelines.session import Session, Stage, Watch
 from vocab import artifact
 from vocab.entry import Entry
 from vocab.merge import MAX_QUERIES, merge
+from vocab.pageviews import MIN_VIEWS, count_views, popular_titles
 from vocab.select import MIN_COUNT, select_bigrams, select_unigrams
 from vocab.vocabulary import write_vocabulary
 from vocab.wordnet import find_wordnet, lemma_queries, open_wordnet
@@ -46,14 +49,15 @@ class VocabOptions:
     wordnet_folder: str | None = option(
         "Folder of data.noun (default: where NLTK or Debian keep it).", None, path=True
     )
+    pageviews: tuple[str, ...] = option("Wikimedia hourly page view files (.gz).", (), path=True)
+    min_pageviews: int = option("A title is a query from so many views in them.", MIN_VIEWS)
     max_queries: int = option("Size of the vocabulary.", MAX_QUERIES)
 
     def __post_init__(self) -> None:
         if self.wordnet not in _WORDNET_MODES:
             raise UserError(f"wordnet is {self.wordnet!r}; use one of {', '.join(_WORDNET_MODES)}")
-        for name in ("min_count", "min_bigram_count", "max_queries"):
-            if getattr(self, name) < 1:
-                raise UserError(f"{name} is {getattr(self, name)}; use 1 or more")
+        for name in ("min_count", "min_bigram_count", "min_pageviews", "max_queries"):
+            require(name, getattr(self, name), 1)
 
 
 def run(options: VocabOptions, session: Session) -> dict[str, Any]:
@@ -62,9 +66,9 @@ def run(options: VocabOptions, session: Session) -> dict[str, Any]:
     Raises:
         UserError: a dump is missing or damaged, WordNet is not found, or no query is left.
     """
-    dumps = [path for name in options.dumps for path in storage.expand(name)]
+    dumps = _expand(options.dumps)
     wordnet = None if options.wordnet == "none" else find_wordnet(options.wordnet_folder)
-    inputs = {"dumps": fingerprint_files(dumps)}
+    inputs = {"dumps": fingerprint_files(dumps), "pageviews": fingerprint_files(_expand(options.pageviews))}
     if wordnet is not None:
         inputs["wordnet"] = fingerprint_files(map(str, sorted(wordnet.glob("data.*")) or [wordnet]))
     stage = Stage("vocab", options.output, options, inputs, session)
@@ -111,7 +115,20 @@ def _choose(options: VocabOptions, frequent: list[str], total: int, wordnet: Pat
     entries += select_bigrams(
         bigrams, kept, total, min_count=options.min_bigram_count, max_bigrams=options.max_bigrams
     )
+    entries += _titles(options)
     return merge([*entries, *_wordnet_entries(options, wordnet)], options.max_queries)
+
+
+def _titles(options: VocabOptions) -> list[Entry]:
+    views = Counter[str]()
+    for path in _expand(options.pageviews):
+        with storage.open_read(path) as raw, gzip.open(raw) if path.endswith(".gz") else raw as lines:
+            views += count_views(line.decode("utf-8", "replace") for line in lines)
+    return popular_titles(views, options.min_pageviews)
+
+
+def _expand(names: Iterable[str]) -> list[str]:
+    return [path for name in names for path in storage.expand(name)]
 
 
 def _rows(parts: Iterable[str]) -> Iterator[tuple[str, int]]:

@@ -17,7 +17,7 @@ from wit_builder import html, schemas, storage
 from wit_builder.errors import UserError
 from wit_builder.hashing import uid_of
 from wit_builder.records import Candidate, DropReason
-from wit_builder.rights import refusal_in_robots_tags
+from wit_builder.rights import refusal_in_headers
 
 ROWS_PER_BATCH = 1_000
 MIN_PIXELS = 16
@@ -87,17 +87,19 @@ def _judged(page: Page, archive: str, judge: Judge) -> Iterator[tuple[object, ..
     """Give the page's candidates, each with its reason to drop."""
     seen: set[str] = set()
     for pair in page.pairs:
-        text = " ".join(pair.text.split())
+        text = _encodable(" ".join(pair.text.split()))
         url = html.resolve(page.facts.base, pair.src)
         reason = _basic_reason(pair, url, text) or judge(url or "", text)
-        uid = uid_of(url or pair.src, text)
+        address = _encodable(url or pair.src)
+        uid = uid_of(address, text)
         if reason is None and uid in seen:
             reason = DropReason.DUPLICATE_PAIR
-        seen.add(uid)
+        elif reason is None:
+            seen.add(uid)
         candidate = Candidate(
             uid=uid,
-            url=(url or pair.src).encode("utf-8", "replace").decode(),
-            text=text.encode("utf-8", "replace").decode(),
+            url=address,
+            text=text,
             text_source=pair.source,
             page_url=page.url,
             archive=archive,
@@ -107,6 +109,11 @@ def _judged(page: Page, archive: str, judge: Judge) -> Iterator[tuple[object, ..
             opt_out=page.facts.opt_out,
         )
         yield (*astuple(candidate), reason)
+
+
+def _encodable(text: str) -> str:
+    """Replace lone surrogates, which no file can hold."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _basic_reason(pair: html.Pair, url: str | None, text: str) -> DropReason | None:
@@ -130,11 +137,12 @@ def read_pages(path: str, agent: str, count: Count) -> Iterator[Page]:
         UserError: the file is missing or is no WARC.
     """
     records, last = 0, 0
-    with storage.open_read(path) as stream:
-        head = stream.read(5)
+    with storage.open_read(path) as handle:
+        head = handle.read(5)
         if not head.startswith((_GZIP_MAGIC, _ZSTD_MAGIC)) and head != _WARC_MAGIC:
             raise UserError(f"{path} is no WARC or WAT file (it begins with {head!r}); check the input")
-        stream.seek(0)
+        handle.seek(0)
+        stream = _Stream(handle)
         try:
             for record in ArchiveIterator(stream, record_types=_RECORD_TYPES, parse_http=True):
                 records, last = records + 1, record.stream_pos
@@ -142,12 +150,38 @@ def read_pages(path: str, agent: str, count: Count) -> Iterator[Page]:
                 if page is not None:
                     yield page
         except OSError as error:
+            if stream.fault is not None:
+                raise stream.fault from None
             if not records:
                 raise UserError(f"{path} is no WARC or WAT file ({error}); check the input") from None
             count("unreadable_rest")
         else:
-            if head.startswith(_GZIP_MAGIC) and _is_cut(stream, last):
+            if head.startswith(_GZIP_MAGIC) and _is_cut(handle, last):
                 count("truncated_records")
+
+
+class _Stream:
+    """Passes reads on and remembers a fault of reading, which is not one of the archive."""
+
+    def __init__(self, handle: IO[bytes]) -> None:
+        self._handle = handle
+        self.fault: OSError | None = None
+
+    def read(self, size: int = -1) -> bytes:
+        try:
+            return self._handle.read(size)
+        except OSError as error:
+            self.fault = error
+            raise
+
+    def tell(self) -> int:
+        return self._handle.tell()
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return self._handle.seek(offset, whence)
+
+    def close(self) -> None:
+        self._handle.close()
 
 
 def _is_cut(stream: IO[bytes], offset: int) -> bool:
@@ -171,40 +205,54 @@ def _page(record: WarcRecord, agent: str, count: Count) -> Page | None:
     if record.record_type == WarcRecordType.metadata:
         if not (record.headers.get("Content-Type") or "").startswith("application/json"):
             return None
-        body = record.reader.read()
         reader: Callable[..., Page | None] = _page_from_wat
     else:
         if not record.is_http or record.http_content_type not in _HTML_TYPES:
             return None
-        body = record.reader.read()
+        if not _is_success(record.http_headers.status_code):
+            count("error_pages")
+            return None
         reader = _page_from_html
+    body = record.reader.read()
     if len(body) < expected:
         count("truncated_records")
         return None
     try:
         return reader(record, url, body, agent)
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         # A record that is not shaped as its type promises; the next one may be.
         count("bad_records")
         return None
 
 
+def _is_success(status: int | None) -> bool:
+    return status is None or 200 <= status < 300
+
+
 def _page_from_html(record: WarcRecord, url: str, body: bytes, agent: str) -> Page:
     tree = html.parse(html.decode(body, record.http_charset))
     facts = html.page_facts(tree, url, agent)
-    header = record.http_headers.get("X-Robots-Tag") if record.http_headers else None
-    if header and not facts.opt_out:
-        directive = refusal_in_robots_tags([header], agent)
-        facts = facts._replace(opt_out=f"x-robots-tag: {directive}" if directive else None)
+    facts = _with_headers(facts, list(record.http_headers.astuples()), agent)
     return Page(url, record.stream_pos, record.record_date, facts, list(html.pairs_from_html(tree)))
 
 
 def _page_from_wat(record: WarcRecord, url: str, body: bytes, agent: str) -> Page | None:
     payload: dict[str, Any] = json.loads(body)["Envelope"]["Payload-Metadata"]
-    page = payload.get("HTTP-Response-Metadata", {}).get("HTML-Metadata")
-    if page is None:
+    response = payload.get("HTTP-Response-Metadata", {})
+    page = response.get("HTML-Metadata")
+    if page is None or not _is_success(int(response.get("Response-Message", {}).get("Status", 200))):
         return None
     facts = html.wat_facts(page.get("Head") or {}, url, agent)
-    return Page(
-        url, record.stream_pos, record.record_date, facts, list(html.pairs_from_wat(page.get("Links") or []))
-    )
+    headers = [
+        (name, value)
+        for name, values in (response.get("Headers") or {}).items()
+        for value in (values if isinstance(values, list) else [values])
+    ]
+    facts = _with_headers(facts, headers, agent)
+    pairs = list(html.pairs_from_wat(page.get("Links") or []))
+    return Page(url, record.stream_pos, record.record_date, facts, pairs)
+
+
+def _with_headers(facts: html.PageFacts, headers: Sequence[tuple[str, str]], agent: str) -> html.PageFacts:
+    """Let the page's HTTP headers refuse what its meta tags do not."""
+    return facts._replace(opt_out=facts.opt_out or refusal_in_headers(headers, agent))

@@ -17,7 +17,6 @@ from wit_builder.records import Status
 from wit_builder.tar import END_OF_ARCHIVE
 
 _IMAGE_EXTENSIONS = ("jpg", "png", "webp")
-_SIDECAR_COLUMNS = ["key", "uid", "caption", "status", "selected_query_ids"]
 
 
 @dataclass
@@ -69,6 +68,12 @@ def check_dataset(dataset: str, max_pairs_per_query: int | None) -> Iterator[Che
         _check_shard(tar, report)
         report.shards += 1
         yield report
+    report.defects += [
+        f"{sidecar}: its tar is missing"
+        for folder in (dataset, storage.join(dataset, "holdout"))
+        for sidecar in storage.list_dir(folder, ".parquet")
+        if not storage.exists(sidecar.replace(".parquet", ".tar"))
+    ]
     for query_id, samples in sorted(report.selected.items()):
         if max_pairs_per_query is not None and samples > max_pairs_per_query:
             report.defects.append(
@@ -87,15 +92,16 @@ def _check_shard(path: str, report: CheckReport) -> None:
     if not storage.exists(sidecar):
         report.defects.append(f"{path}: its sidecar {sidecar} is missing")
         return
-    rows = {row["key"]: row for row in read_table(sidecar, _SIDECAR_COLUMNS).to_pylist()}
+    rows = {row["key"]: row for row in read_table(sidecar).to_pylist()}
     good = {key for key, row in rows.items() if row["status"] == Status.SUCCESS}
     for key in sorted(good ^ samples.keys()):
         place = "in the sidecar but not in the tar" if key in good else "in the tar but not in the sidecar"
         report.defects.append(f"{path}: sample {key} is {place}")
     for key in sorted(good & samples.keys()):
         report.defects += [f"{path}: sample {key}: {defect}" for defect in _defects(samples[key], rows[key])]
-        report.members += [(rows[key]["uid"], _sha256(data)) for data in samples[key].values()]
-        report.selected.update(rows[key]["selected_query_ids"])
+        uid = rows[key].get("uid") or key  # somebody else's dataset has neither uids nor queries
+        report.members += [(uid, _sha256(data)) for data in samples[key].values()]
+        report.selected.update(rows[key].get("selected_query_ids") or [])
     report.samples += len(samples)
 
 
@@ -128,7 +134,7 @@ def _defects(sample: dict[str, bytes], row: dict[str, object]) -> Iterator[str]:
     if sample["txt"].decode("utf-8", "replace") != row["caption"]:
         yield "its txt is not the sidecar's caption"
     try:
-        if json.loads(sample["json"]).get("uid") != row["uid"]:
+        if json.loads(sample["json"]).get("uid") != row.get("uid"):
             yield "its json has another uid than the sidecar"
     except ValueError as error:
         yield f"its json cannot be read ({error})"

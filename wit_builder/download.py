@@ -31,7 +31,7 @@ _FIRST_PAUSE = 0.5  # seconds before the first retry, doubled each time
 class DownloadOptions:
     """How politely and how long to ask. Checked when made."""
 
-    user_agent: str = field(default=f"{AGENT_TOKEN}/0.1", metadata={"help": "User-Agent, with a contact"})
+    user_agent: str = field(default=f"{AGENT_TOKEN}/0.1", metadata={"internal": True})
     timeout_seconds: float = field(
         default=30.0, metadata={"help": "time per URL on the wire, redirects, retries and body included"}
     )

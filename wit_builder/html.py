@@ -128,9 +128,9 @@ def resolve(base: str, src: str) -> str | None:
     """
     try:
         url = URL(urljoin(base, "".join(src.split("\n")).strip()))
-    except ValueError:
+        return str(url.with_fragment(None)) if url.scheme and (url.host or url.scheme == "data") else None
+    except ValueError:  # host names that are none raise it, some only when they are read
         return None
-    return str(url.with_fragment(None)) if url.scheme and (url.host or url.scheme == "data") else None
 
 
 def parse(text: str) -> LexborHTMLParser:

@@ -43,7 +43,6 @@ _OTHER_FORMATS = (  # (byte position, magic) of what is an image, but not for us
     (0, b"<svg"),
     (0, b"<?xml"),
 )
-_DRAFT = 1.5  # a JPEG is decoded at 1/2, 1/4 or 1/8 if that leaves this many times the target: 40 dB
 
 
 class ImageError(StrEnum):

@@ -61,10 +61,15 @@ def require_complete(folder: str, stage: str) -> dict[str, Any]:
 
 
 def fingerprint_files(paths: Iterable[str]) -> str:
-    """Name a set of input files by their names and sizes: SHA-256, 16 hex digits."""
+    """Name some input files, in their order: SHA-256, 16 hex digits.
+
+    A local file is named by its base name and size, so that a folder may move; a
+    remote one by its full name.
+    """
     digest = hashlib.sha256()
-    for path in sorted(paths):
-        digest.update(f"{storage.basename(path)}\0{storage.size(path)}\n".encode())
+    for path in paths:
+        named = f"{storage.basename(path)}\0{storage.size(path)}" if storage.is_local(path) else path
+        digest.update(f"{named}\n".encode())
     return digest.hexdigest()[:16]
 
 
@@ -80,6 +85,7 @@ def begin(folder: str, stage: str, options: Json, inputs: Mapping[str, str]) -> 
     Raises:
         UserError: the folder holds another run.
     """
+    storage.remove_leftovers(folder)
     identity = json.loads(json.dumps({"stage": stage, "options": options, "inputs": inputs}))
     if storage.exists(storage.join(folder, MANIFEST)):
         _refuse_other_run(folder, read(folder), identity)
@@ -117,7 +123,11 @@ def sum_footers(parts: Iterable[str]) -> PartSummary:
 
 
 def finish(
-    folder: str, summary: PartSummary, parts: Iterable[str], facts: Json | None = None
+    folder: str,
+    summary: PartSummary,
+    parts: Iterable[str],
+    facts: Json | None = None,
+    rows_given: int | None = None,
 ) -> dict[str, Any]:
     """Write the counts into the manifest and commit the stage with `_SUCCESS`.
 
@@ -126,13 +136,17 @@ def finish(
         summary: rows in, out and dropped, summed from footers.
         parts: the output's files, which name it to the next stage.
         facts: whatever else later stages or people need to know.
+        rows_given: rows that the stage before gave; None if that is no count of rows.
 
     Returns:
         The manifest.
 
     Raises:
         UserError: nothing is left after the stage.
+        RuntimeError: rows were lost or came twice: a defect of this program.
     """
+    if rows_given is not None and summary.rows_in != rows_given:
+        raise RuntimeError(f"{folder} took {summary.rows_in} rows, but {rows_given} were given to it")
     manifest = {
         **read(folder),
         "counts": asdict(summary),

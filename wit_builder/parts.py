@@ -69,6 +69,9 @@ def list_parts(folder: str) -> list[str]:
     parts = [name for name in names if storage.basename(name).startswith("part-")]
     if not parts:
         raise UserError(f"{folder} has no part-*.parquet; run the stage that makes it first")
+    counts = {storage.basename(part).partition("-of-")[2] for part in parts}
+    if len(counts) > 1:
+        raise UserError(f"{folder} holds parts of several runs ({', '.join(sorted(counts))}); remove it")
     return parts
 
 
@@ -192,10 +195,10 @@ class PartWriter:
         if self._pending_rows >= ROWS_PER_GROUP:
             self._flush()
 
-    def drop(self, reason: str, rows: int = 1) -> None:
+    def drop(self, reason: DropReason, rows: int = 1) -> None:
         """Count rows that came in and go no further, without writing them down."""
         self._rows_in += rows
-        self._dropped[reason] += rows
+        self._dropped[reason.value] += rows
 
     def count(self, what: str, number: int = 1) -> None:
         """Count something that is no row, such as a bad record."""
@@ -215,7 +218,8 @@ class PartWriter:
         )
 
     def _keep_rejects(self, batch: pa.RecordBatch, reasons: pa.Array) -> None:
-        rejected = batch.append_column("drop_reason", reasons).filter(reasons.is_valid())
+        rows = batch.select(self._schema.names).filter(reasons.is_valid())
+        rejected = rows.append_column("drop_reason", reasons.drop_null())
         if not self._all_rejects:
             priorities = mix(uid_words(rejected.column("uid")), _REJECT_SEED)
             rejected = rejected.filter(pa.array(priorities % np.uint64(REJECT_SAMPLE) == 0))

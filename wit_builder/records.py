@@ -39,6 +39,8 @@ class Status(StrEnum):
 class DropReason(StrEnum):
     """Why a row did not leave a stage. Closed: a stage may use no other word."""
 
+    # vocab
+    RARE = "rare"
     # candidates
     NO_TEXT = "no_text"
     BAD_URL = "bad_url"
@@ -54,8 +56,6 @@ class DropReason(StrEnum):
     # balance, candidates
     DUPLICATE_PAIR = "duplicate_pair"
     OVER_CAP = "over_cap"
-    # fetch
-    DEFERRED = "deferred"
     # shards
     OPTED_OUT = "opted_out"
     FAILED_TO_DOWNLOAD = "failed_to_download"

@@ -40,3 +40,21 @@ def refusal_in_robots_tags(values: Iterable[str], agent: str) -> str | None:
 def reserves_tdm(value: str | None) -> bool:
     """Tell whether a tdm-reservation header or meta tag reserves the rights."""
     return value is not None and value.strip() == "1"
+
+
+def refusal_in_headers(headers: Iterable[tuple[str, str]], agent: str) -> str | None:
+    """Find the HTTP header by which a site refuses use, whatever the case of its name.
+
+    Args:
+        headers: names and values, with repeats.
+        agent: product token of our user agent.
+
+    Returns:
+        "x-robots-tag: ..." or "tdm-reservation: 1", or None.
+    """
+    headers = [(name.lower(), value) for name, value in headers]
+    directive = refusal_in_robots_tags((value for name, value in headers if name == "x-robots-tag"), agent)
+    if directive:
+        return f"x-robots-tag: {directive}"
+    reserved = any(name == "tdm-reservation" and reserves_tdm(value) for name, value in headers)
+    return "tdm-reservation: 1" if reserved else None

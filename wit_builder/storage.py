@@ -31,11 +31,14 @@ __all__ = [
     "read_bytes",
     "read_range",
     "remove",
+    "remove_leftovers",
     "size",
     "write_bytes",
     "write_file",
     "write_file_named_last",
 ]
+
+_TEMPORARY = ".tmp-"
 
 
 def is_local(path: str) -> bool:
@@ -55,7 +58,7 @@ def basename(path: str) -> str:
 
 def _filesystem(path: str) -> tuple[Any, str]:
     try:
-        filesystem, inner = fsspec.core.url_to_fs(path)
+        filesystem, inner = fsspec.core.url_to_fs(path, use_listings_cache=False)
     except ImportError as error:
         scheme = path.partition("://")[0]
         extra = {"s3": "s3", "gs": "gcs", "gcs": "gcs"}.get(scheme)
@@ -190,7 +193,7 @@ def write_file_named_last(folder: str, name: Callable[[], str]) -> Iterator[IO[b
         if local:
             os.makedirs(inner, exist_ok=True)
         handle = tempfile.NamedTemporaryFile(  # noqa: SIM115 - closed below, then renamed
-            dir=inner if local else None, prefix=".tmp-", delete=False
+            dir=inner if local else None, prefix=_TEMPORARY, delete=False
         )
     except OSError as error:
         raise UserError(f"cannot write into {folder}: {error.strerror}; choose another folder") from None
@@ -221,6 +224,14 @@ def write_bytes(path: str, data: bytes) -> None:
     """Write a whole (small) file, complete or not at all."""
     with write_file(path) as handle:
         handle.write(data)
+
+
+def remove_leftovers(folder: str) -> None:
+    """Remove the temporary files that a killed run left in a local folder and below it."""
+    filesystem, inner = _filesystem(folder)
+    if isinstance(filesystem, LocalFileSystem):
+        for path in Path(inner).rglob(f"{_TEMPORARY}*"):
+            path.unlink(missing_ok=True)
 
 
 def local_copy(path: str, digest: str) -> str:

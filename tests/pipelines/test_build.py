@@ -162,7 +162,7 @@ def test_killed_at_any_moment_the_rerun_gives_the_same_digest(
     assert process.returncode == 0
     assert kills >= 3
     assert digest(tmp_path / "out" / "shards") == digest(finished / "shards")
-    assert not list((tmp_path / "out").rglob(".tmp-*.tar"))
+    assert not list((tmp_path / "out").rglob(".tmp-*"))
 
 
 def test_another_run_in_the_folder_is_refused(finished: Path) -> None:

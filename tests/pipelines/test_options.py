@@ -40,6 +40,8 @@ def test_values_find_their_place() -> None:
         ({"names": ["a"], "output": "x", "count": True}, "option count is True"),
         ({"names": ["a"], "output": "x", "strict": 1}, "it must be true or false"),
         ({"names": ["a"], "output": "x", "rate": "fast"}, "it must be a number"),
+        ({"names": ["a"], "output": "x", "rate": float("nan")}, "it must be a number"),
+        ({"names": ["a"], "output": "x", 1: 2}, "unknown option 1"),
     ],
 )
 def test_wrong_values_are_named(values: dict[str, object], message: str) -> None:

@@ -1,10 +1,13 @@
 import gzip
+import io
+import random
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from tests.archives import HTML, write_warc, write_wat
+from wit_builder import storage
 from wit_builder.candidates import REJECT_SCHEMA, read_candidates
 from wit_builder.errors import UserError
 from wit_builder.hashing import uid_of
@@ -47,10 +50,78 @@ def test_a_pair_counts_once_a_page_and_strange_addresses_have_reasons(tmp_path: 
     ]
 
 
-def test_a_header_may_opt_the_page_out(tmp_path: Path) -> None:
-    headers = {**HTML, "X-Robots-Tag": "noimageai"}
-    rows, _ = read(write_warc(tmp_path / "a.warc.gz", [("http://site/p", PAGE)], headers))
-    assert rows[0]["opt_out"] == "x-robots-tag: noimageai"
+def test_a_placeholder_does_not_hide_the_image_that_follows(tmp_path: Path) -> None:
+    page = '<img src="a.jpg" alt="a dog" width="1"><img src="a.jpg" alt="a dog" width="500">'
+    rows, _ = read(write_warc(tmp_path / "a.warc.gz", [("http://site/p", page)]))
+    assert [row["drop_reason"] for row in rows] == ["tiny_image", None]
+
+
+def test_a_host_name_that_is_none_costs_only_its_pair(tmp_path: Path) -> None:
+    page = '<img src="http://xn--a/x.jpg" alt="a dog"><img src="b.jpg" alt="a cat">'
+    rows, _ = read(write_warc(tmp_path / "a.warc.gz", [("http://site/p", page)]))
+    assert [row["drop_reason"] for row in rows] == ["bad_url", None]
+
+
+OPT_OUTS = [
+    ([("X-Robots-Tag", "noimageai")], "x-robots-tag: noimageai"),
+    ([("x-robots-tag", "max-snippet: 3"), ("X-Robots-Tag", "noai")], "x-robots-tag: noai"),
+    ([("TDM-Reservation", "1")], "tdm-reservation: 1"),
+    ([("X-Robots-Tag", "googlebot: noai")], None),
+]
+
+
+@pytest.mark.parametrize(("headers", "ground"), OPT_OUTS)
+def test_headers_may_opt_the_page_out(
+    tmp_path: Path, headers: list[tuple[str, str]], ground: str | None
+) -> None:
+    warc, _ = read(write_warc(tmp_path / "a.warc.gz", [("http://site/p", PAGE)], [*HTML, *headers]))
+    assert warc[0]["opt_out"] == ground
+    by_name: dict[str, list[str]] = {}
+    for name, value in headers:
+        by_name.setdefault(name, []).append(value)
+    page = {"Links": [{"path": "IMG@/src", "url": "dog.jpg", "alt": "a dog"}]}
+    wat, _ = read(write_wat(tmp_path / "a.wat.gz", [("http://site/p", page)], {"Headers": by_name}))
+    assert wat[0]["opt_out"] == ground
+
+
+def test_error_pages_give_no_candidates(tmp_path: Path) -> None:
+    warc = write_warc(tmp_path / "a.warc.gz", [("http://site/p", PAGE)], status="404 Not Found")
+    assert read(warc) == ([], {"records": 1, "error_pages": 1})
+    response = {"Response-Message": {"Status": "404"}}
+    page = {"Links": [{"path": "IMG@/src", "url": "dog.jpg", "alt": "a dog"}]}
+    assert read(write_wat(tmp_path / "a.wat.gz", [("http://site/p", page)], response))[0] == []
+
+
+def test_a_fault_of_reading_is_no_end_of_the_archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pages = [(f"http://site/{n}", PAGE + random.Random(n).randbytes(60_000).hex()) for n in range(10)]
+    path = write_warc(tmp_path / "a.warc.gz", pages)
+    opened = storage.open_read
+
+    def faulty(name: str) -> io.BufferedReader:
+        class Faulty(io.RawIOBase):
+            inner = opened(name)
+
+            def readable(self) -> bool:
+                return True
+
+            def seekable(self) -> bool:
+                return True
+
+            def seek(self, offset: int, whence: int = 0) -> int:
+                return self.inner.seek(offset, whence)
+
+            def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+                if self.inner.tell() > 200_000:
+                    raise ConnectionResetError("reset by peer")
+                data = self.inner.read(len(buffer))
+                buffer[: len(data)] = data
+                return len(data)
+
+        return io.BufferedReader(Faulty())
+
+    monkeypatch.setattr(storage, "open_read", faulty)
+    with pytest.raises(ConnectionResetError):
+        read(path)
 
 
 def test_wat_and_warc_agree(tmp_path: Path) -> None:
@@ -95,5 +166,7 @@ def test_what_is_no_archive_is_named(tmp_path: Path, content: bytes) -> None:
 
 
 def test_other_content_is_no_page(tmp_path: Path) -> None:
-    path = write_warc(tmp_path / "a.warc.gz", [("http://site/p", PAGE)], {"Content-Type": "application/pdf"})
+    path = write_warc(
+        tmp_path / "a.warc.gz", [("http://site/p", PAGE)], [("Content-Type", "application/pdf")]
+    )
     assert read(path) == ([], {"records": 1})

@@ -68,6 +68,10 @@ def drop_a_row(dataset: Path) -> None:
     pq.write_table(table.filter([row != first for row in range(table.num_rows)]), path)
 
 
+def lose_the_tar(dataset: Path) -> None:
+    (dataset / "00001.parquet").write_bytes((dataset / "00000.parquet").read_bytes())
+
+
 def write_nonsense(dataset: Path) -> None:
     (dataset / "00000.tar").write_bytes(b"nonsense" * 1000)
 
@@ -81,6 +85,7 @@ def write_nonsense(dataset: Path) -> None:
         (change_a_caption, "its txt is not the sidecar's caption"),
         (drop_a_row, "is in the tar but not in the sidecar"),
         (write_nonsense, "no readable tar"),
+        (lose_the_tar, "its tar is missing"),
     ],
 )
 def test_each_damage_is_named(dataset: Path, damage: Callable[[Path], None], defect: str) -> None:
@@ -91,3 +96,12 @@ def test_each_damage_is_named(dataset: Path, damage: Callable[[Path], None], def
 def test_a_folder_without_shards_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"has no \*\.tar"):
         check(tmp_path)
+
+
+def test_somebody_elses_dataset_needs_no_uids_or_queries(dataset: Path) -> None:
+    path = dataset / "00000.parquet"
+    table = pq.read_table(path).drop_columns(["uid", "selected_query_ids"])
+    pq.write_table(table, path)
+    report = check(dataset)
+    assert len(report.members) == 60
+    assert {"another uid" in defect for defect in report.defects} == {True}  # only the json still has one

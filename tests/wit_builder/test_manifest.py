@@ -52,3 +52,24 @@ def test_an_input_that_is_missing_or_anothers_is_named(tmp_path: Path) -> None:
     manifest.begin(str(tmp_path), "fetch", {}, {})
     with pytest.raises(UserError, match="is the output of fetch, not of match"):
         manifest.require_complete(str(tmp_path), "match")
+
+
+def test_what_a_kill_left_does_not_block_the_folder(tmp_path: Path) -> None:
+    (tmp_path / ".tmp-abc").write_bytes(b"half a manifest")
+    manifest.begin(str(tmp_path), "match", {}, {})
+    assert [path.name for path in tmp_path.iterdir()] == ["manifest.json"]
+
+
+def test_rows_that_are_lost_are_a_defect(tmp_path: Path) -> None:
+    manifest.begin(str(tmp_path), "match", {}, {})
+    with pytest.raises(RuntimeError, match="took 3 rows, but 4 were given"):
+        manifest.finish(str(tmp_path), PartSummary(3, 3), [], rows_given=4)
+
+
+def test_inputs_are_named_in_their_order_and_remote_ones_in_full(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).write_bytes(name.encode())
+    local = [str(tmp_path / "a"), str(tmp_path / "b")]
+    remote = ["s3://one/a", "s3://two/a"]
+    named = [manifest.fingerprint_files(paths) for paths in (local, local[::-1], remote[:1], remote[1:])]
+    assert len(set(named)) == 4

@@ -16,6 +16,7 @@ from wit_builder.parts import (
     read_table,
     write_part,
 )
+from wit_builder.records import DropReason
 
 SCHEMA = pa.schema([("uid", pa.string()), ("x", pa.int32())])
 
@@ -36,9 +37,9 @@ def test_the_footer_accounts_for_every_row(tmp_path: Path) -> None:
     with write_part(path, SCHEMA) as part:
         part.write(batch(0, 10), reasons(10))
         part.write(batch(10, 5))
-        part.drop("late", 3)
+        part.drop(DropReason.OVER_CAP, 3)
         part.count("pages", 2)
-    assert read_summary(path) == PartSummary(18, 10, {"even": 5, "late": 3}, {"pages": 2})
+    assert read_summary(path) == PartSummary(18, 10, {"even": 5, "over_cap": 3}, {"pages": 2})
     assert read_table(path).column("x").to_pylist() == [1, 3, 5, 7, 9, 10, 11, 12, 13, 14]
     assert [b.num_rows for b in read_batches([path], ["x"], 4)] == [4, 4, 2]
 
@@ -61,6 +62,7 @@ def test_all_rejects_or_a_thousandth_of_them_are_written(tmp_path: Path) -> None
             part.write(batch(0, 20_000), reasons(20_000))
         rejects = pq.read_table(re.sub(r"/part", "/rejects/part", path))
         assert least <= rejects.num_rows <= most
+        assert rejects.column_names == ["uid", "x", "drop_reason"]
         assert set(rejects.column("drop_reason").to_pylist()) == {"even"}
 
 

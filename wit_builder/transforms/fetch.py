@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from wit_builder import rounds, schemas, store
+from wit_builder.addresses import agent_with_contact
 from wit_builder.download import Downloader, DownloadOptions
 from wit_builder.fetch import FetchedBytes, FetchOptions, fetch_images
 from wit_builder.hashing import UInt64s
@@ -123,6 +124,7 @@ class _WriteItem(beam.DoFn):
 class FetchImages:
     """Fetches the images of one work item into one part of the store."""
 
+    contact: str
     download: DownloadOptions
     fetch: FetchOptions
     images: ImageOptions
@@ -134,6 +136,7 @@ class FetchImages:
     def run(self, item: WorkItem) -> PartSummary:
         """Fetch one item: each URL once, however many pairs share it."""
         rows = read_table(item.inputs[0]).to_pylist()
+        agent_with_contact(self.contact, (row["url"] for row in rows))  # no site of others without one
         folder, _, name = item.output.removesuffix(".parquet").rpartition("/")
         tars: list[str] = []
         with store.write_store_tar(folder, name, tars) as writer:

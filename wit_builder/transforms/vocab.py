@@ -16,6 +16,7 @@ from vocab.dump import read_pages, skip_reason
 from vocab.wikitext import plain_text
 from wit_builder.hashing import hash_text
 from wit_builder.parts import PartSummary, PartWriter, part_path, write_part, write_table
+from wit_builder.records import DropReason
 from wit_builder.transforms.parts import GatherRows, WorkItem, count_progress
 
 NGRAM = pa.schema(
@@ -98,7 +99,9 @@ class _WriteFrequent(beam.DoFn):
         bucket, batches = element
         sums = pa.Table.from_batches(batches, NGRAM).group_by("text").aggregate([("count", "sum")])
         frequent = sums.filter(pc.greater_equal(sums.column("count_sum"), self._min_count)).sort_by("text")
-        summary = PartSummary(sums.num_rows, frequent.num_rows, {"rare": sums.num_rows - frequent.num_rows})
+        summary = PartSummary(
+            sums.num_rows, frequent.num_rows, {DropReason.RARE: sums.num_rows - frequent.num_rows}
+        )
         rows = pa.Table.from_arrays([frequent.column("text"), frequent.column("count_sum")], schema=NGRAM)
         write_table(part_path(self._folder, bucket, self._buckets), rows, summary)
         count_progress("SumNgrams", summary)
