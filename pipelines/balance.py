@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from pipelines.cli import main_of
-from pipelines.options import MAX_SEED, option, require
+from pipelines.options import MAX_SEED, REJECTS, REJECTS_HELP, option, require, require_one_of
 from pipelines.session import Session, Stage, Watch
 from wit_builder import balance, storage
 from wit_builder.manifest import require_complete, sum_footers
@@ -30,9 +30,10 @@ class BalanceOptions:
     output: str = option("Folder for the chosen pairs.", path=True)
     max_pairs_per_query: int = option("At most so many pairs are selected by one query.", 20_000)
     seed: int = option("Another seed chooses other pairs.", 0)
-    all_rejects: bool = option("Write down every rejected row, not one in 1,000.", False)
+    rejects: str = option(REJECTS_HELP, "sample")
 
     def __post_init__(self) -> None:
+        require_one_of("rejects", self.rejects, REJECTS)
         require("max_pairs_per_query", self.max_pairs_per_query, 1)
         require("seed", self.seed, 0, MAX_SEED)
 
@@ -54,7 +55,7 @@ def run(options: BalanceOptions, session: Session) -> dict[str, Any]:
     table, path = _thresholds(stage, options, distinct, counts)
     names = [part_path(options.output, index, buckets) for index in range(buckets)]
     items = [WorkItem((part,), name) for part, name in zip(distinct, names, strict=True)]
-    stage.build_parts("Select pairs", SelectPairs(path, options.seed, options.all_rejects), items)
+    stage.build_parts("Select pairs", SelectPairs(path, options.seed, options.rejects == "all"), items)
     selected = _count(stage, "Count selected", names, "selected_query_ids", queries)
     kept = _count(stage, "Count kept", names, "matched_query_ids", queries)
     report = balance.query_counts(counts, selected, kept, table)

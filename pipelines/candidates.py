@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipelines.cli import main_of
-from pipelines.options import option
+from pipelines.options import REJECTS, REJECTS_HELP, option, require_one_of
 from pipelines.session import Session, Stage
 from wit_builder.addresses import AGENT_TOKEN
 from wit_builder.errors import UserError
@@ -28,7 +28,10 @@ class CandidatesOptions:
         "Where the names in a path list are found.", "https://data.commoncrawl.org", path=True
     )
     filters: FilterOptions = field(default_factory=FilterOptions)
-    all_rejects: bool = option("Write down every rejected row, not one in 1,000.", False)
+    rejects: str = option(REJECTS_HELP, "sample")
+
+    def __post_init__(self) -> None:
+        require_one_of("rejects", self.rejects, REJECTS)
 
 
 def run(options: CandidatesOptions, session: Session) -> dict[str, Any]:
@@ -47,7 +50,7 @@ def run(options: CandidatesOptions, session: Session) -> dict[str, Any]:
     if not stage.begin(f"{len(archives)} archives"):
         return stage.manifest()
     stage.build_parts(
-        "Extract candidates", ExtractCandidates(options.filters, AGENT_TOKEN, options.all_rejects), items
+        "Extract candidates", ExtractCandidates(options.filters, AGENT_TOKEN, options.rejects == "all"), items
     )
     return stage.finish(sum_footers(names), names)
 

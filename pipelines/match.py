@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipelines.cli import main_of
-from pipelines.options import option
+from pipelines.options import REJECTS, REJECTS_HELP, option, require_one_of
 from pipelines.session import Session, Stage
 from vocab.vocabulary import open_vocabulary
 from wit_builder.manifest import require_complete, sum_footers
@@ -20,7 +20,10 @@ class MatchOptions:
     candidates: str = option("Folder that `wit candidates` wrote.", path=True)
     vocabulary: str = option("Folder that `wit vocab build` wrote.", path=True)
     output: str = option("Folder for the matched pairs.", path=True)
-    all_rejects: bool = option("Write down every unmatched row, not one in 1,000.", False)
+    rejects: str = option(REJECTS_HELP, "sample")
+
+    def __post_init__(self) -> None:
+        require_one_of("rejects", self.rejects, REJECTS)
 
 
 def run(options: MatchOptions, session: Session) -> dict[str, Any]:
@@ -38,7 +41,7 @@ def run(options: MatchOptions, session: Session) -> dict[str, Any]:
     stage = Stage("match", options.output, options, inputs, session)
     if not stage.begin(f"{len(parts)} parts, {len(vocabulary):,} queries"):
         return stage.manifest()
-    make = MatchQueries(options.vocabulary, vocabulary.digest, options.all_rejects)
+    make = MatchQueries(options.vocabulary, vocabulary.digest, options.rejects == "all")
     stage.build_parts(
         "Match queries", make, [WorkItem((part,), name) for part, name in zip(parts, names, strict=True)]
     )

@@ -12,7 +12,7 @@ import inspect
 import math
 import types
 import typing
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, Field
 from typing import Annotated, Any, TypeVar
 
@@ -23,6 +23,9 @@ from wit_builder.errors import UserError
 T = TypeVar("T")
 
 MAX_SEED = 2**64 - 1
+
+REJECTS = ("sample", "all")
+REJECTS_HELP = "Rejected rows to write down: sample (one in 1,000, by hash) or all."
 
 
 def option(help_text: str, default: Any = MISSING, *, path: bool = False, argument: bool = False) -> Any:
@@ -47,6 +50,16 @@ def require(name: str, value: float, least: float, most: float = math.inf) -> No
     if not least <= value <= most:
         allowed = f"{least} or more" if most == math.inf else f"{least} to {most}"
         raise UserError(f"{name} is {value}; use {allowed}")
+
+
+def require_one_of(name: str, value: str, allowed: Sequence[str]) -> None:
+    """Check that an option is one of some words.
+
+    Raises:
+        UserError: it is not.
+    """
+    if value not in allowed:
+        raise UserError(f"{name} is {value!r}; use one of {', '.join(allowed)}")
 
 
 def flat_fields(options: type) -> Iterator[tuple[Field[Any], Any]]:

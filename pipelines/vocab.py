@@ -11,7 +11,7 @@ from typing import Any
 import apache_beam as beam
 
 from pipelines.cli import main_of
-from pipelines.options import option, require
+from pipelines.options import option, require, require_one_of
 from pipelines.session import Session, Stage, Watch
 from vocab import artifact
 from vocab.entry import Entry
@@ -21,7 +21,6 @@ from vocab.select import MIN_COUNT, select_bigrams, select_unigrams
 from vocab.vocabulary import write_vocabulary
 from vocab.wordnet import find_wordnet, lemma_queries, open_wordnet
 from wit_builder import storage
-from wit_builder.errors import UserError
 from wit_builder.manifest import fingerprint_files, sum_footers
 from wit_builder.parts import part_path, read_table
 from wit_builder.records import Query
@@ -54,8 +53,7 @@ class VocabOptions:
     max_queries: int = option("Size of the vocabulary.", MAX_QUERIES)
 
     def __post_init__(self) -> None:
-        if self.wordnet not in _WORDNET_MODES:
-            raise UserError(f"wordnet is {self.wordnet!r}; use one of {', '.join(_WORDNET_MODES)}")
+        require_one_of("wordnet", self.wordnet, _WORDNET_MODES)
         for name in ("min_count", "min_bigram_count", "min_pageviews", "max_queries"):
             require(name, getattr(self, name), 1)
 
