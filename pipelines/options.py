@@ -17,6 +17,7 @@ from dataclasses import MISSING, Field
 from typing import Annotated, Any, TypeVar
 
 import typer
+from rich.markup import escape
 
 from wit_builder.errors import UserError
 
@@ -174,13 +175,17 @@ def make_command(options: type[T], run: Callable[[T, bool], None], help_text: st
     command.__doc__ = help_text
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-    app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+    app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
     app.command()(command)
     return app
 
 
+def _sentence(text: str) -> str:
+    return escape(f"{text[:1].upper()}{text[1:].rstrip('.')}.")
+
+
 def _parameter(item: Field[Any], kind: Any) -> inspect.Parameter:
-    help_text = item.metadata.get("help", "")
+    help_text = _sentence(item.metadata.get("help", ""))
     if typing.get_origin(kind) is tuple:
         kind = list[str]
     required = item.default is MISSING and item.default_factory is MISSING

@@ -103,6 +103,7 @@ def fetch_packages(packages: Sequence[str]) -> Path:
     archives = CACHE.absolute() / "apt" / "archives"
     (CACHE.absolute() / "apt" / "lists" / "partial").mkdir(parents=True, exist_ok=True)
     archives.mkdir(parents=True, exist_ok=True)
+    root.mkdir(parents=True, exist_ok=True)
     _apt(["update"], CACHE, missing)
     for name in missing:
         _apt(["download", name], archives, [name])
