@@ -3,7 +3,8 @@
 A stage's options are one frozen dataclass. A field carries its help text in its
 metadata; a field that is a dataclass itself is spread out; a field with
 `"argument": True` is positional; `"path": True` marks what may move without making
-another run of it; `"internal": True` is for the program to set.
+another run of it, `"tuning": True` what only makes it faster or slower;
+`"internal": True` is for the program to set.
 """
 
 import dataclasses
@@ -24,6 +25,8 @@ from wit_builder.errors import UserError
 T = TypeVar("T")
 
 MAX_SEED = 2**64 - 1
+
+_NO_IDENTITY = ("path", "tuning", "internal")
 
 REJECTS = ("sample", "all")
 REJECTS_HELP = "Rejected rows to write down: sample (one in 1,000, by hash) or all."
@@ -137,11 +140,11 @@ def _describe(kind: Any) -> str:
 
 
 def identity(options: Any) -> dict[str, Any]:
-    """Give the options that decide a stage's output: all but paths and what the program sets."""
+    """Give the options that decide a stage's output, nested ones by the name of their field."""
     named: dict[str, Any] = {}
     for item in dataclasses.fields(options):
         value = getattr(options, item.name)
-        if item.metadata.get("path") or item.metadata.get("internal") or item.name == "output":
+        if item.name == "output" or any(map(item.metadata.get, _NO_IDENTITY)):
             continue
         if dataclasses.is_dataclass(value):
             named[item.name] = identity(value)

@@ -38,8 +38,10 @@ class DownloadOptions:
     max_bytes: int = field(default=20_000_000, metadata={"help": "largest body, decoded, in bytes"})
     max_redirects: int = field(default=5, metadata={"help": "redirects followed per URL"})
     requests_per_second: float = field(default=1.0, metadata={"help": "per host and port; 0: no limit"})
-    connections_per_host: int = field(default=2, metadata={"help": "connections open to one host and port"})
-    connections: int = field(default=256, metadata={"help": "connections open in all"})
+    connections_per_host: int = field(
+        default=2, metadata={"help": "connections open to one host and port", "tuning": True}
+    )
+    connections: int = field(default=256, metadata={"help": "connections open in all", "tuning": True})
     retries: int = field(default=2, metadata={"help": "after a reset, 429 or 503"})
     max_retry_wait: float = field(default=30.0, metadata={"help": "longest Retry-After honoured, seconds"})
     allow_private_networks: bool = field(

@@ -27,8 +27,12 @@ class FetchOptions:
     worker holds one body until it has been taken.
     """
 
-    workers: int = field(default=64, metadata={"help": "URLs under way at once, over all hosts"})
-    workers_per_host: int = field(default=1, metadata={"help": "URLs under way at once on one host and port"})
+    workers: int = field(
+        default=64, metadata={"help": "URLs under way at once, over all hosts", "tuning": True}
+    )
+    workers_per_host: int = field(
+        default=1, metadata={"help": "URLs under way at once on one host and port", "tuning": True}
+    )
 
     def __post_init__(self) -> None:
         for name in ("workers", "workers_per_host"):

@@ -53,7 +53,7 @@ def run(output: Path, session: Session) -> dict[str, Any]:
         UserError: an input cannot be had, a port is busy, or a stage raises one.
     """
     started = time.monotonic()
-    inputs = find_inputs()
+    inputs = find_inputs(session.console.print)
     sites = make_sites(inputs)
     config = output / "build.yaml"
     output.mkdir(parents=True, exist_ok=True)

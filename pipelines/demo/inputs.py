@@ -8,11 +8,14 @@ import importlib.util
 import os
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from wit_builder.errors import UserError
+
+Say = Callable[[str], None]
+"""Takes a line for people."""
 
 CACHE = Path(".cache")
 WORDNET_PACKAGES = ("wordnet-base", "wordnet-sense-index")
@@ -38,14 +41,17 @@ class Inputs:
     wikipedia: Path
 
 
-def find_inputs() -> Inputs:
+def find_inputs(say: Say) -> Inputs:
     """Find what the demo needs, downloading what is not there.
+
+    Args:
+        say: told of each download.
 
     Raises:
         UserError: something cannot be had; says what, and how to bring it along.
     """
     brought = os.environ.get("DEMO_DATA")
-    root = Path(brought) if brought else fetch_packages(PACKAGES)
+    root = Path(brought) if brought else fetch_packages(PACKAGES, say)
     share = root / "usr" / "share"
     inputs = Inputs(
         clipart_png=share / "openclipart" / "png",
@@ -70,7 +76,7 @@ def fetch_wordnet() -> Path:
     Raises:
         UserError: it cannot be had.
     """
-    return fetch_packages(WORDNET_PACKAGES) / "usr" / "share" / "wordnet"
+    return fetch_packages(WORDNET_PACKAGES, lambda _: None) / "usr" / "share" / "wordnet"
 
 
 def _enwiki(root: Path) -> Path:
@@ -84,8 +90,12 @@ def _enwiki(root: Path) -> Path:
     return Path(found.origin).parent / "test" / "test_data" / _ENWIKI
 
 
-def fetch_packages(packages: Sequence[str]) -> Path:
+def fetch_packages(packages: Sequence[str], say: Say) -> Path:
     """Download and unpack Debian packages into the cache, each once; give its root.
+
+    Args:
+        packages: their names.
+        say: told of each download.
 
     Raises:
         UserError: there is no apt, or a package cannot be downloaded.
@@ -105,7 +115,8 @@ def fetch_packages(packages: Sequence[str]) -> Path:
     archives.mkdir(parents=True, exist_ok=True)
     root.mkdir(parents=True, exist_ok=True)
     _apt(["update"], CACHE, missing)
-    for name in missing:
+    for number, name in enumerate(missing, 1):
+        say(f"download {name} ({number} of {len(missing)})")
         _apt(["download", name], archives, [name])
         (archive,) = archives.glob(f"{name}_*.deb")
         subprocess.run(["dpkg", "-x", str(archive), str(root)], check=True)

@@ -75,7 +75,7 @@ def test_a_site_serves_pages_and_files_and_a_busy_port_is_named(tmp_path: Path) 
 def test_demo_data_that_lacks_something_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DEMO_DATA", str(tmp_path))
     with pytest.raises(UserError, match=f"the demo's clipart_png is not at {tmp_path}"):
-        find_inputs()
+        find_inputs(print)
 
 
 @pytest.mark.parametrize(
