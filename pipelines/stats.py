@@ -1,7 +1,10 @@
 """The funnel: rows in, rows out and why the rest is missing, stage by stage."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from rich.table import Table
 
 from pipelines.cli import main_of
 from pipelines.options import option
@@ -26,8 +29,21 @@ def run(options: StatsOptions, session: Session) -> dict[str, Any]:
     Raises:
         UserError: the folder holds no output of a stage.
     """
-    del session  # reading a few manifests needs no progress
-    return {stage["stage"]: stage["counts"] for stage in funnel(options.path)}
+    stages = funnel(options.path)
+    counts = {stage["stage"]: stage["counts"] for stage in stages}
+    if session.console.is_terminal:
+        session.console.print(funnel_table(counts))
+        return {}
+    return counts
+
+
+def funnel_table(counts: Mapping[str, Mapping[str, Any]]) -> Table:
+    """Lay out the counts of each stage for a terminal."""
+    table = Table("stage", "rows in", "rows out", "dropped", title="Funnel")
+    for stage, rows in counts.items():
+        dropped = ", ".join(f"{reason} {number:,}" for reason, number in rows["dropped"].items())
+        table.add_row(stage, f"{rows['rows_in']:,}", f"{rows['rows_out']:,}", dropped)
+    return table
 
 
 def funnel(path: str) -> list[dict[str, Any]]:

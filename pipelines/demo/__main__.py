@@ -17,6 +17,7 @@ from pipelines.demo.inputs import Inputs, find_inputs
 from pipelines.demo.report import summarize, write_report
 from pipelines.demo.sites import Site, make_sites, serve
 from pipelines.session import Session
+from pipelines.stats import funnel_table
 from trainer.evaluate import evaluate
 from trainer.options import EvalOptions
 from wit_builder import manifest
@@ -82,11 +83,7 @@ def run(output: Path, session: Session) -> dict[str, Any]:
 
 def show(summary: dict[str, Any], console: Console) -> None:
     """Print the final table."""
-    funnel = Table("stage", "rows in", "rows out", "dropped", title="Funnel")
-    for row in summary["funnel"]:
-        dropped = ", ".join(f"{reason} {rows:,}" for reason, rows in row["dropped"].items())
-        funnel.add_row(row["stage"], f"{row['rows_in']:,}", f"{row['rows_out']:,}", dropped)
-    console.print(funnel)
+    console.print(funnel_table({row["stage"]: row for row in summary["funnel"]}))
     figures = Table("figure", "value", "chance", "times chance", title="Evaluation on held-out pictures")
     for row in summary["figures"]:
         figures.add_row(
