@@ -16,6 +16,7 @@ from typing import IO, Any
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
+from wit_builder import https
 from wit_builder.errors import UserError
 
 __all__ = [
@@ -71,6 +72,8 @@ def _filesystem(path: str) -> tuple[Any, str]:
 
 def exists(path: str) -> bool:
     """Tell whether a file or folder is there."""
+    if https.is_web(path):
+        return https.head(path) is not None
     filesystem, inner = _filesystem(path)
     return bool(filesystem.exists(inner))
 
@@ -81,6 +84,11 @@ def size(path: str) -> int:
     Raises:
         UserError: the file is not there.
     """
+    if https.is_web(path):
+        headers = https.head(path)
+        if headers is None:
+            raise UserError(f"{path} does not exist; check the address")
+        return int(headers.get("Content-Length", 0))
     filesystem, inner = _filesystem(path)
     try:
         return int(filesystem.size(inner))
@@ -100,8 +108,10 @@ def expand(pattern: str) -> list[str]:
     Raises:
         UserError: nothing matches.
     """
+    if https.is_web(pattern):
+        return [pattern]  # a glob cannot be listed; whether it is there shows when it is read
     filesystem, inner = _filesystem(pattern)
-    if any(sign in pattern for sign in "*?[") and not pattern.startswith(("http://", "https://")):
+    if any(sign in pattern for sign in "*?["):
         found = sorted(_full(pattern, filesystem, name) for name in filesystem.glob(inner))
     else:
         found = [pattern] if filesystem.exists(inner) else []
@@ -129,6 +139,8 @@ def open_read(path: str) -> IO[bytes]:
     Raises:
         UserError: the file is not there or may not be read.
     """
+    if https.is_web(path):
+        return https.open_url(path)
     filesystem, inner = _filesystem(path)
     try:
         handle: IO[bytes] = filesystem.open(inner, "rb")
