@@ -1,12 +1,10 @@
 """Matched pairs -> at most so many pairs per query, exactly and repeatably."""
 
-import io
 import math
 from dataclasses import dataclass
 from typing import Any
 
 import apache_beam as beam
-import numpy as np
 import pyarrow.parquet as pq
 
 from pipelines.cli import main_of
@@ -15,7 +13,7 @@ from pipelines.session import Session, Stage, Watch
 from wit_builder import balance, storage
 from wit_builder.manifest import require_complete, sum_footers
 from wit_builder.parts import list_parts, part_path
-from wit_builder.transforms.arrays import Arrays, SaveArrays, load_arrays
+from wit_builder.transforms.arrays import Arrays, SaveArrays, SavedArray, load_arrays
 from wit_builder.transforms.balance import CountQueries, DeduplicatePairs, FindThresholds, SelectPairs
 from wit_builder.transforms.parts import WorkItem
 
@@ -52,10 +50,10 @@ def run(options: BalanceOptions, session: Session) -> dict[str, Any]:
         return stage.manifest()
     distinct = _deduplicate(stage, options, buckets)
     counts = _count(stage, "Count matches", distinct, "matched_query_ids", queries)
-    table, path = _thresholds(stage, options, distinct, counts)
+    table, saved = _thresholds(stage, options, distinct, counts)
     names = [part_path(options.output, index, buckets) for index in range(buckets)]
     items = [WorkItem((part,), name) for part, name in zip(distinct, names, strict=True)]
-    stage.build_parts("Select pairs", SelectPairs(path, options.seed, options.rejects == "all"), items)
+    stage.build_parts("Select pairs", SelectPairs(saved, options.seed, options.rejects == "all"), items)
     selected = _count(stage, "Count selected", names, "selected_query_ids", queries)
     kept = _count(stage, "Count kept", names, "matched_query_ids", queries)
     report = balance.query_counts(counts, selected, kept, table)
@@ -111,28 +109,20 @@ def _gather(stage: Stage, label: str, parts: list[str], transform: beam.PTransfo
 
 def _thresholds(
     stage: Stage, options: BalanceOptions, distinct: list[str], counts: balance.Counts
-) -> tuple[balance.Entries, str]:
+) -> tuple[balance.Entries, SavedArray]:
     cap = options.max_pairs_per_query
     limits = balance.sampling_limits(counts, cap)
     last: dict[int, balance.Entries] = {}
     while limits.any():
-        path = _save(options.output, "limits.npy", limits)
-        found = _gather(stage, "Find thresholds", distinct, FindThresholds(path, cap, options.seed))
+        saved = SavedArray.save(limits, storage.join(options.output, "work", "limits.npy"))
+        found = _gather(stage, "Find thresholds", distinct, FindThresholds(saved, cap, options.seed))
         for query, entries in found.items():
             if len(entries):
                 last[int(query)] = entries[0]
                 limits[int(query)] = 0
         limits[limits > 0] = balance.EVERYTHING  # a query left short is redone unfiltered
     table = balance.threshold_table(len(counts), last.items())
-    return table, _save(options.output, "thresholds.npy", table)
-
-
-def _save(output: str, name: str, array: Any) -> str:
-    buffer = io.BytesIO()
-    np.save(buffer, array)
-    path = storage.join(output, "work", name)
-    storage.write_bytes(path, buffer.getvalue())
-    return path
+    return table, SavedArray.save(table, storage.join(options.output, "work", "thresholds.npy"))
 
 
 if __name__ == "__main__":

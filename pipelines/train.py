@@ -1,5 +1,6 @@
 """Shards -> a CLIP model; the work is `trainer.train`'s."""
 
+import os
 from typing import Any
 
 from pipelines.cli import main_of
@@ -17,7 +18,8 @@ def run(options: TrainOptions, session: Session) -> dict[str, Any]:
         UserError: no shards, an unknown preset, another run in the output folder, or a
             loss that is not a number.
     """
-    return session.alone("train", options, train)
+    manifest = session.alone("train", options, train)
+    return manifest if os.environ.get("RANK", "0") == "0" else {}  # one of torchrun's processes tells
 
 
 if __name__ == "__main__":

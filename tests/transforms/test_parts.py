@@ -15,7 +15,7 @@ from tests.pairs import matched
 from wit_builder import schemas
 from wit_builder.balance import uid_bucket
 from wit_builder.parts import part_path, write_part
-from wit_builder.transforms.arrays import SaveArrays, load_arrays
+from wit_builder.transforms.arrays import SaveArrays, SavedArray, load_arrays
 from wit_builder.transforms.parts import GatherRows, split_rows
 
 
@@ -59,3 +59,10 @@ def test_arrays_come_back_through_a_file(tmp_path: Path, arrays: dict[str, np.nd
     assert {name: array.tolist() for name, array in loaded.items()} == {
         name: array.tolist() for name, array in arrays.items()
     }
+
+
+def test_a_saved_array_is_mapped_and_checked(tmp_path: Path) -> None:
+    saved = SavedArray.save(np.arange(1000), str(tmp_path / "array.npy"))
+    opened = saved.open()
+    assert isinstance(opened, np.memmap)
+    assert opened.tolist() == list(range(1000))

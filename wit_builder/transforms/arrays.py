@@ -1,5 +1,6 @@
 """Bring a small keyed result back to the launcher, on every runner: through a file."""
 
+import hashlib
 import io
 from dataclasses import dataclass
 from typing import Any
@@ -37,6 +38,28 @@ def _save(arrays: list[Any], path: str) -> str:
     np.savez(buffer, **named)
     storage.write_bytes(path, buffer.getvalue())
     return path
+
+
+@dataclass(frozen=True)
+class SavedArray:
+    """One array in a .npy file, which workers map into memory."""
+
+    path: str
+    digest: str
+    """SHA-256 of the file, in hex."""
+
+    @classmethod
+    def save(cls, array: npt.NDArray[Any], path: str) -> "SavedArray":
+        """Write an array."""
+        buffer = io.BytesIO()
+        np.save(buffer, array)
+        storage.write_bytes(path, buffer.getvalue())
+        return cls(path, hashlib.sha256(buffer.getvalue()).hexdigest())
+
+    def open(self) -> npt.NDArray[Any]:
+        """Map the array into memory, shared by the machine's workers."""
+        array: npt.NDArray[Any] = np.load(storage.local_copy(self.path, self.digest), mmap_mode="r")
+        return array
 
 
 def load_arrays(path: str) -> Arrays:

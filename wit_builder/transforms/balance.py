@@ -8,9 +8,10 @@ import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 
-from wit_builder import balance, schemas, storage
+from wit_builder import balance, schemas
 from wit_builder.parts import PartSummary, part_path, read_batches, write_part
 from wit_builder.records import DropReason
+from wit_builder.transforms.arrays import SavedArray
 from wit_builder.transforms.parts import ROWS_PER_READ, GatherRows, WorkItem, count_progress
 
 
@@ -88,8 +89,8 @@ class FindThresholds(beam.PTransform):
     few through to know.
     """
 
-    limits: str
-    """Path of a .npy file: uint64 per query, 0 for a query that needs no threshold."""
+    limits: SavedArray
+    """uint64 per query, 0 for a query that needs no threshold."""
     cap: int
     seed: int
 
@@ -110,11 +111,11 @@ def _last_selected(smallest: tuple[int, balance.Entries], cap: int) -> tuple[int
 
 
 class _SmallestOfPart(beam.DoFn):
-    def __init__(self, limits: str, cap: int, seed: int) -> None:
-        self._path, self._cap, self._seed = limits, cap, seed
+    def __init__(self, limits: SavedArray, cap: int, seed: int) -> None:
+        self._saved, self._cap, self._seed = limits, cap, seed
 
     def setup(self) -> None:
-        self._limits = np.load(storage.open_read(self._path))
+        self._limits = self._saved.open()
 
     def process(self, path: str) -> Iterator[tuple[int, balance.Entries]]:
         batches = read_batches([path], ["uid", "matched_query_ids"], ROWS_PER_READ)
@@ -142,14 +143,14 @@ class _BottomK(beam.CombineFn):
 class SelectPairs:
     """Keeps the pairs that a query selects by the threshold table."""
 
-    table: str
+    table: SavedArray
     seed: int
     all_rejects: bool
     _table: balance.Entries | None = field(default=None, init=False)
 
     def setup(self) -> None:
         """Open the threshold table."""
-        self._table = np.load(storage.open_read(self.table))
+        self._table = self.table.open()
 
     def run(self, item: WorkItem) -> PartSummary:
         """Select from one part."""
