@@ -29,7 +29,7 @@ class Step(NamedTuple):
 
 
 STEPS = {
-    "vocab": Step("pipelines.vocab", "VocabOptions", {}),
+    "vocab": Step("pipelines.vocab.build", "VocabOptions", {}),
     "crawl": Step("pipelines.crawl", "CrawlOptions", {}),
     "candidates": Step("pipelines.candidates", "CandidatesOptions", {}),
     "match": Step("pipelines.match", "MatchOptions", {"candidates": "candidates", "vocabulary": "vocab"}),

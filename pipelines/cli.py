@@ -47,7 +47,9 @@ VERBS = {
     "check": Verb("pipelines.check", "CheckOptions", "Verify a dataset; --digest names it."),
 }
 VOCAB_VERBS = {
-    "build": Verb("pipelines.vocab", "VocabOptions", "Build the vocabulary from Wikipedia and WordNet."),
+    "build": Verb(
+        "pipelines.vocab.build", "VocabOptions", "Build the vocabulary from Wikipedia and WordNet."
+    ),
 }
 
 

@@ -148,4 +148,4 @@ def _by_source(queries: list[Query]) -> dict[str, int]:
 
 
 if __name__ == "__main__":
-    main_of("pipelines.vocab")
+    main_of("pipelines.vocab.build")

@@ -1,0 +1,1 @@
+"""`wit vocab`: one module a verb."""
