@@ -1,35 +1,26 @@
 """Stream the pages of a MediaWiki export (pages-articles XML) in constant memory.
 
-The parser is expat, fed chunk by chunk, with entity declarations refused: an
-export declares none, so a file that does is not one, and no expansion bomb runs.
+Every page is cut out by its tags and parsed by itself, so a damaged page costs no
+other one, and no declaration outside a page (an entity bomb) is ever read.
 """
 
-import bz2
-import gzip
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from enum import StrEnum
-from typing import IO
-from xml.parsers import expat
+from xml.etree import ElementTree
 
-from wit_builder import storage
+from vocab.streams import Slice, read_slice
 from wit_builder.errors import UserError
+from wit_builder.records import DropReason
 
-_CHUNK = 1 << 18  # bytes of XML: a few pages
-_BZ2_MAGIC = b"BZh"
-_GZIP_MAGIC = b"\x1f\x8b"
-_REMEDY = "download it again and check its SHA-1 against the dump's list"
+_BEGIN, _END = b"<page>", b"</page>"
+_ROOT = b"<mediawiki"
+_END_OF_EXPORT = b"</mediawiki>"
+_HEAD = 1 << 12
+_TAIL = 1 << 8
+_LONGEST = 1 << 24
+"""Bytes of the longest page taken; MediaWiki itself accepts 2 MB of text."""
 
-_KEPT_TEXT = {("page", "title"), ("page", "ns"), ("revision", "text")}
-
-
-class SkipReason(StrEnum):
-    """Why a page of the dump is not an article to count."""
-
-    OTHER_NAMESPACE = "other_namespace"
-    REDIRECT = "redirect"
-    EMPTY = "empty"
+WHOLE = Slice(0, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,124 +36,109 @@ class Page:
     """Wikitext."""
 
 
-def skip_reason(page: Page) -> SkipReason | None:
+def skip_reason(page: Page) -> DropReason | None:
     """Say why a page is not an article; None if it is one."""
     if page.namespace != 0:
-        return SkipReason.OTHER_NAMESPACE
+        return DropReason.OTHER_NAMESPACE
     if page.redirect is not None:
-        return SkipReason.REDIRECT
+        return DropReason.REDIRECT
     if not page.text.strip():
-        return SkipReason.EMPTY
+        return DropReason.EMPTY
     return None
 
 
-def read_pages(path: str) -> Iterator[Page]:
-    """Stream every page of an export, redirects and other namespaces included.
+def read_pages(path: str, part: Slice = WHOLE) -> Iterator[Page | DropReason]:
+    """Stream the pages that begin in a slice of an export, redirects and other namespaces included.
 
     Args:
-        path: pages-articles XML: plain, gzip, or bzip2 of one or many streams.
-            What it is is told from its first bytes, not its name.
+        path: pages-articles XML: plain, gzip, Zstandard, or bzip2 of one or many
+            streams. What it is is told from its first bytes, not its name.
+        part: of `streams.list_slices`; each page is in exactly one slice.
+
+    Yields:
+        Pages, and in place of what cannot be read DAMAGED_PAGE, or DAMAGED_STREAM for
+        an unknown number of pages.
 
     Raises:
-        UserError: the file is missing, cut short, damaged, or no MediaWiki export.
+        UserError: the file is missing or no MediaWiki export.
     """
-    parser = _PageParser()
-    pages = 0
-    try:
-        with storage.open_read(path) as raw:
-            for chunk in _chunks(raw):
-                for page in parser.feed(chunk):
-                    pages += 1
-                    yield page
-        parser.close()
-    except EOFError:
-        raise UserError(f"{path} is cut short {_after(pages)}; {_REMEDY}") from None
-    except _NotAnExportError as error:
-        raise UserError(f"{path} is no MediaWiki export: {error}; name a pages-articles XML dump") from None
-    except (expat.ExpatError, zlib.error, OSError) as error:
-        raise UserError(f"{path} is damaged {_after(pages)}: {error}; {_REMEDY}") from None
+    rest = tail = b""
+    head = b"" if part.start == 0 else _ROOT
+    for chunk in read_slice(path, part):
+        data = rest + chunk.data
+        if not chunk.own and not (rest and _BEGIN.startswith(data[: len(_BEGIN)])):
+            return
+        if chunk.damaged:
+            yield DropReason.DAMAGED_STREAM if chunk.own else DropReason.DAMAGED_PAGE
+            rest, tail, head = b"", _END_OF_EXPORT, _ROOT  # one reason is enough
+            continue
+        if _ROOT not in head:
+            head += chunk.data[:_HEAD]
+            _require_export(path, head)
+        tail = (tail + chunk.data)[-_TAIL:]
+        pages, rest = _cut_pages(data)
+        yield from map(_parse, pages if chunk.own else pages[:1])
+        if pages and not chunk.own:
+            return
+        if len(rest) > _LONGEST:
+            yield DropReason.DAMAGED_PAGE
+            rest = b""
+    if rest.startswith(_BEGIN):
+        yield DropReason.DAMAGED_PAGE
+    elif (tail and not _ends_export(tail)) or (part.start == 0 and not tail):
+        yield DropReason.DAMAGED_STREAM
 
 
-def _after(pages: int) -> str:
-    return f"after page {pages:,}" if pages else "before its first page"
-
-
-def _chunks(raw: IO[bytes]) -> Iterator[bytes]:
-    magic = raw.read(3)
-    raw.seek(0)
-    read = raw.read
-    # read1 gives what is there before it meets damage; read would lose it
-    if magic.startswith(_BZ2_MAGIC):
-        read = bz2.BZ2File(raw).read1
-    elif magic.startswith(_GZIP_MAGIC):
-        read = gzip.GzipFile(fileobj=raw).read1
-    while chunk := read(_CHUNK):
-        yield chunk
-
-
-class _NotAnExportError(Exception):
-    """Well-formed so far, but not what MediaWiki writes."""
-
-
-class _PageParser:
-    """Turns chunks of XML into the pages that end in them."""
-
-    def __init__(self) -> None:
-        self._open: list[str] = []
-        self._fields: dict[str, str] = {}
-        self._redirect: str | None = None
-        self._text: list[str] | None = None
-        self._done: list[Page] = []
-        self._expat = expat.ParserCreate()
-        self._expat.buffer_text = True
-        self._expat.StartElementHandler = self._start
-        self._expat.EndElementHandler = self._end
-        self._expat.CharacterDataHandler = self._characters
-        self._expat.EntityDeclHandler = self._entity
-
-    def feed(self, chunk: bytes) -> list[Page]:
-        self._expat.Parse(chunk, False)
-        done, self._done = self._done, []
-        return done
-
-    def close(self) -> None:
-        """Raise EOFError if the last element is not closed."""
-        if self._open:
-            raise EOFError
-        self._expat.Parse(b"", True)
-
-    def _start(self, name: str, attributes: dict[str, str]) -> None:
-        if not self._open and name != "mediawiki":
-            raise _NotAnExportError(f"its root element is <{name}>")
-        if name == "page":
-            self._fields, self._redirect = {}, None
-        elif name == "redirect":
-            self._redirect = attributes.get("title", "")
-        elif self._open and (self._open[-1], name) in _KEPT_TEXT:
-            self._text = []
-        self._open.append(name)
-
-    def _characters(self, data: str) -> None:
-        if self._text is not None:
-            self._text.append(data)
-
-    def _end(self, name: str) -> None:
-        self._open.pop()
-        if self._text is not None:
-            self._fields[name], self._text = "".join(self._text), None
-        elif name == "page":
-            self._done.append(self._page())
-
-    def _page(self) -> Page:
-        namespace = self._fields.get("ns", "0")
-        if not namespace.lstrip("-").isdecimal():
-            raise _NotAnExportError(f"a page has the namespace {namespace!r}")
-        return Page(
-            title=self._fields.get("title", ""),
-            namespace=int(namespace),
-            redirect=self._redirect,
-            text=self._fields.get("text", ""),
+def _require_export(path: str, head: bytes) -> None:
+    if _ROOT not in head and len(head) >= len(_ROOT):
+        begin = head[:40].decode("utf-8", "replace")
+        raise UserError(
+            f"{path} is no MediaWiki export: it begins with {begin!r}; name a pages-articles XML dump"
         )
 
-    def _entity(self, name: str, *_: object) -> None:
-        raise _NotAnExportError(f"it declares the entity {name!r}")
+
+def _ends_export(tail: bytes) -> bool:
+    # a slice can begin inside the closing tag
+    return _END_OF_EXPORT in tail or _END_OF_EXPORT.endswith(tail.rstrip())
+
+
+def _cut_pages(data: bytes) -> tuple[list[bytes], bytes]:
+    """Cut the whole pages out of some XML.
+
+    Returns:
+        The pages, an unclosed one too if another begins behind it, and what may
+        begin a page that the next bytes complete.
+    """
+    pages: list[bytes] = []
+    at = 0
+    while (begin := data.find(_BEGIN, at)) >= 0:
+        end = data.find(_END, begin)
+        at = data.find(_BEGIN, begin + 1, end if end >= 0 else None)
+        if at < 0:
+            if end < 0:
+                return pages, data[begin:]
+            at = end + len(_END)
+        pages.append(data[begin:at])
+    return pages, _beginning(data[at:])
+
+
+def _beginning(data: bytes) -> bytes:
+    """Give the end of some bytes that can be the begin of a page's tag."""
+    lengths = range(min(len(_BEGIN) - 1, len(data)), 0, -1)
+    return next((data[-length:] for length in lengths if _BEGIN.startswith(data[-length:])), b"")
+
+
+def _parse(xml: bytes) -> Page | DropReason:
+    try:
+        page = ElementTree.fromstring(xml)
+        namespace = int(page.findtext("ns") or 0)
+    except (ElementTree.ParseError, ValueError):
+        return DropReason.DAMAGED_PAGE
+    redirect = page.find("redirect")
+    texts = page.findall("revision/text")
+    return Page(
+        title=page.findtext("title") or "",
+        namespace=namespace,
+        redirect=None if redirect is None else redirect.get("title", ""),
+        text=(texts[-1].text or "") if texts else "",
+    )

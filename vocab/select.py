@@ -1,8 +1,11 @@
 """Choose the words and bigrams that become queries."""
 
-import heapq
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from vocab.entry import Entry
 from wit_builder.errors import UserError
@@ -38,27 +41,51 @@ def is_word(token: str) -> bool:
     return any(character.isalpha() for character in token)
 
 
-def select_unigrams(counts: Mapping[str, int], min_count: int = MIN_COUNT) -> list[Entry]:
-    """Choose every word that is frequent enough and has a letter.
+def frequent_words(counts: pa.Table, min_count: int = MIN_COUNT) -> pa.Table:
+    """Keep every word that is frequent enough and has a letter.
 
     Args:
-        counts: occurrences by word.
+        counts: of words, in `schemas.NGRAM`.
         min_count: occurrences, at least 1.
 
     Returns:
-        By count, the largest first, then by text.
+        In `schemas.NGRAM`, sorted by text.
 
     Raises:
         UserError: `min_count` is below 1.
     """
     _require_positive("min_count", min_count)
-    chosen = [(-n, word) for word, n in counts.items() if n >= min_count and is_word(word)]
-    return [Entry(word, QuerySource.UNIGRAM, count=-n) for n, word in sorted(chosen)]
+    frequent = counts.filter(pc.greater_equal(counts.column("count"), min_count)).sort_by("text")
+    return frequent.filter(pa.array(map(is_word, frequent.column("text").to_pylist()), pa.bool_()))
+
+
+def select_unigrams(words: pa.Table) -> list[Entry]:
+    """Make queries of words.
+
+    Args:
+        words: of `frequent_words`.
+
+    Returns:
+        By count, the largest first, then by text.
+    """
+    rows = words.sort_by([("count", "descending"), ("text", "ascending")])
+    return [Entry(word, QuerySource.UNIGRAM, count=count) for word, count in _pairs(rows)]
+
+
+def select_numbers(counts: pa.Table) -> list[Entry]:
+    """Make queries of the numbers 0 to 99, whatever their count.
+
+    Args:
+        counts: of words, in `schemas.NGRAM`.
+    """
+    numbers = [str(number) for number in range(100)]
+    found = dict(_pairs(counts.filter(pc.is_in(counts.column("text"), pa.array(numbers)))))
+    return [Entry(number, QuerySource.UNIGRAM, count=found.get(number)) for number in numbers]
 
 
 def select_bigrams(
-    bigrams: Mapping[str, int],
-    words: Mapping[str, int],
+    bigrams: pa.Table,
+    words: pa.Table,
     total_words: int,
     *,
     min_count: int = MIN_COUNT,
@@ -68,9 +95,9 @@ def select_bigrams(
     """Choose the bigrams whose words belong together most.
 
     Args:
-        bigrams: occurrences, by the two words with a space between.
-        words: occurrences of the words that are queries themselves; a bigram with
-            another word is left out (rare words have the highest PMI, by chance).
+        bigrams: in `schemas.NGRAM`, the two words with a space between.
+        words: that are queries themselves, of `frequent_words`; a bigram with another
+            word is left out (rare words have the highest PMI, by chance).
         total_words: occurrences of all words, the rare ones too.
         min_count: occurrences of the bigram, at least 1.
         min_pmi: bits. Over N words, with a count of at least c, none exceeds log2(N / c).
@@ -83,15 +110,25 @@ def select_bigrams(
         UserError: `min_count` is below 1.
     """
     _require_positive("min_count", min_count)
-    scored = []
-    for text, count in bigrams.items():
-        first, _, second = text.partition(" ")
-        if count >= min_count and first in words and second in words:
-            score = pmi(count, words[first], words[second], total_words)
-            if score >= min_pmi:
-                scored.append((-score, text, count))
-    best = heapq.nsmallest(len(scored) if max_bigrams is None else max_bigrams, scored)
-    return [Entry(text, QuerySource.BIGRAM, count=count, pmi=-score) for score, text, count in best]
+    bigrams = bigrams.filter(pc.greater_equal(bigrams.column("count"), min_count))
+    both = pc.split_pattern(bigrams.column("text").combine_chunks(), " ").flatten()
+    places = pc.index_in(both, words.column("text").combine_chunks()).to_numpy(zero_copy_only=False)
+    places = places.reshape(-1, 2)  # NaN: no query
+    known = ~np.isnan(places).any(axis=1)
+    counts = words.column("count").to_numpy()[places[known].astype(np.int64)]
+    bigrams = bigrams.filter(pa.array(known))
+    pairs = zip(bigrams.column("count").to_pylist(), *counts.T.tolist(), strict=True)
+    scores = [pmi(pair, first, second, total_words) for pair, first, second in pairs]
+    scored = bigrams.append_column("pmi", pa.array(scores, pa.float64()))
+    scored = scored.filter(pc.greater_equal(scored.column("pmi"), min_pmi))
+    best = scored.sort_by([("pmi", "descending"), ("text", "ascending")]).slice(0, max_bigrams)
+    return [
+        Entry(row["text"], QuerySource.BIGRAM, count=row["count"], pmi=row["pmi"]) for row in best.to_pylist()
+    ]
+
+
+def _pairs(ngrams: pa.Table) -> Iterator[tuple[str, int]]:
+    return zip(ngrams.column("text").to_pylist(), ngrams.column("count").to_pylist(), strict=True)
 
 
 def _require_positive(name: str, value: int) -> None:

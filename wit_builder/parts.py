@@ -22,6 +22,8 @@ from wit_builder.hashing import mix, uid_words
 from wit_builder.records import DropReason
 
 ROWS_PER_GROUP = 16_384
+_BYTES_PER_GROUP = 64 << 20
+"""Rows can be long: no more than about this is held before it is written."""
 REJECT_SAMPLE = 1_000
 """One rejected row in so many is written down, chosen by the hash of its uid."""
 
@@ -170,6 +172,7 @@ class PartWriter:
         self._all_rejects = all_rejects
         self._pending: list[pa.RecordBatch] = []
         self._pending_rows = 0
+        self._pending_bytes = 0
         self._rejects: list[pa.RecordBatch] = []
         self._rows_in = 0
         self._rows_out = 0
@@ -192,7 +195,8 @@ class PartWriter:
         self._rows_out += batch.num_rows
         self._pending.append(batch.select(self._schema.names))
         self._pending_rows += batch.num_rows
-        if self._pending_rows >= ROWS_PER_GROUP:
+        self._pending_bytes += batch.nbytes
+        if self._pending_rows >= ROWS_PER_GROUP or self._pending_bytes >= _BYTES_PER_GROUP:
             self._flush()
 
     def drop(self, reason: DropReason, rows: int = 1) -> None:
@@ -229,7 +233,7 @@ class PartWriter:
     def _flush(self) -> None:
         table = pa.Table.from_batches(self._pending, self._schema)
         self._writer.write_table(table, row_group_size=ROWS_PER_GROUP)
-        self._pending, self._pending_rows = [], 0
+        self._pending, self._pending_rows, self._pending_bytes = [], 0, 0
 
     def close(self, rejects_path: str) -> None:
         """Write what is pending, the rejects and the footer."""

@@ -40,6 +40,11 @@ class DropReason(StrEnum):
     """Why a row did not leave a stage. Closed: a stage may use no other word."""
 
     # vocab
+    OTHER_NAMESPACE = "other_namespace"
+    REDIRECT = "redirect"
+    EMPTY = "empty"
+    DAMAGED_PAGE = "damaged_page"
+    DAMAGED_STREAM = "damaged_stream"
     RARE = "rare"
     # candidates
     NO_TEXT = "no_text"

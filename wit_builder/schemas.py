@@ -12,6 +12,11 @@ def _required(name: str, kind: pa.DataType) -> pa.Field:
     return pa.field(name, kind, nullable=False)
 
 
+NGRAM = pa.schema(
+    [pa.field("text", pa.string(), nullable=False), pa.field("count", pa.int64(), nullable=False)]
+)
+"""A word, a bigram or a title, and how often it occurs or is viewed."""
+
 QUERY = pa.schema(
     [
         _required("query_id", pa.int32()),

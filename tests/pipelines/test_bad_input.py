@@ -52,7 +52,7 @@ def test_a_truncated_dump(capsys: pytest.CaptureFixture[str]) -> None:
     whole = write_dump(Path("wiki.xml.bz2")).read_bytes()
     Path("wiki.xml.bz2").write_bytes(whole[:-20])
     line = refused(capsys, *vocab("--dumps", "wiki.xml.bz2"))
-    assert "wiki.xml.bz2 is cut short" in line
+    assert "no article could be read from wiki.xml.bz2 (damaged_stream 1); download it again" in line
     assert "download it again" in line
 
 

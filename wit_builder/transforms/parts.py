@@ -27,6 +27,10 @@ class WorkItem:
 
     inputs: tuple[str, ...]
     output: str
+    start: int = 0
+    """First byte of the input to take up."""
+    end: int | None = None
+    """Byte of the input to stop before; None takes it to its end."""
 
 
 class MakePart(Protocol):
