@@ -1,8 +1,12 @@
 """Plain synchronous downloads: dumps, page views, path lists and archives over http(s)."""
 
 import functools
+import io
 import tempfile
-from typing import IO
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from http import HTTPStatus
+from typing import IO, TYPE_CHECKING
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -10,10 +14,17 @@ from urllib3.util import Retry
 
 from wit_builder.errors import UserError
 
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
 _TIMEOUT = (10, 60)
 """Seconds to connect, and between two bytes."""
 
 _CHUNK = 1 << 20
+_BLOCK = 8 << 20
+_PARTIAL = HTTPStatus.PARTIAL_CONTENT
+_EMPTY = HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE
+"""What a server says to a range of a file without bytes."""
 _ATTEMPTS = 6
 """Waits of 1, 2, 4, ... seconds between them, or what Retry-After says; Common Crawl
 answers 403 and 503 under load."""
@@ -36,22 +47,85 @@ def is_web(path: str) -> bool:
 
 
 def open_url(url: str) -> IO[bytes]:
-    """Download a file whole into an unnamed temporary file, which is given open at its begin.
+    """Open a file for reading; seekable.
+
+    A server that gives ranges is asked for 8 MiB at a time, where they are read. Of
+    another the file is downloaded whole into an unnamed temporary file.
 
     Raises:
         UserError: it is not there, or does not come after several tries.
     """
+    with _asked(url, _range(0), stream=True) as response:
+        if response.status_code == _PARTIAL:
+            return io.BufferedReader(_Ranges(url, response))
+        return _downloaded(response)
+
+
+def _range(start: int) -> dict[str, str]:
+    return {"Range": f"bytes={start}-{start + _BLOCK - 1}", "Accept-Encoding": "identity"}
+
+
+@contextmanager
+def _asked(url: str, headers: Mapping[str, str], stream: bool = False) -> Iterator[requests.Response]:
+    try:
+        with _session().get(url, headers=headers, stream=stream, timeout=_TIMEOUT) as response:
+            if response.status_code != _EMPTY:
+                response.raise_for_status()
+            yield response
+    except requests.RequestException as error:
+        raise UserError(f"{url} cannot be downloaded ({_reason(error)}); check the address") from None
+
+
+def _downloaded(response: requests.Response) -> IO[bytes]:
     handle = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
     try:
-        with _session().get(url, stream=True, timeout=_TIMEOUT) as response:
-            response.raise_for_status()
-            for chunk in response.iter_content(_CHUNK):
-                handle.write(chunk)
-    except requests.RequestException as error:
+        for chunk in response.iter_content(_CHUNK) if response.status_code != _EMPTY else ():
+            handle.write(chunk)
+    except requests.RequestException:
         handle.close()
-        raise UserError(f"{url} cannot be downloaded ({_reason(error)}); check the address") from None
+        raise
     handle.seek(0)
     return handle
+
+
+class _Ranges(io.RawIOBase):
+    """A remote file, read block by block."""
+
+    def __init__(self, url: str, first: requests.Response) -> None:
+        self._url = url
+        self._size = int(first.headers["Content-Range"].rpartition("/")[2])
+        self._version = first.headers.get("ETag") or first.headers.get("Last-Modified")
+        self._position = self._start = 0
+        self._block = first.content
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        begin = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
+        self._position = max(0, begin + offset)
+        return self._position
+
+    def readinto(self, buffer: "WriteableBuffer") -> int:
+        if self._position >= self._size:
+            return 0
+        if not self._start <= self._position < self._start + len(self._block):
+            self._block, self._start = self._fetch(self._position), self._position
+        view = memoryview(buffer).cast("B")
+        data = self._block[self._position - self._start :][: len(view)]
+        view[: len(data)] = data
+        self._position += len(data)
+        return len(data)
+
+    def _fetch(self, start: int) -> bytes:
+        version = {"If-Range": self._version} if self._version else {}
+        with _asked(self._url, {**_range(start), **version}) as response:
+            if response.status_code != _PARTIAL:
+                raise UserError(f"{self._url} changed while it was read; run again")
+            return response.content
 
 
 def head(url: str) -> requests.structures.CaseInsensitiveDict[str] | None:

@@ -1,9 +1,11 @@
 import gzip
+from collections.abc import Iterator
+from itertools import chain, repeat
 
 import pytest
 from aiohttp import web
 
-from tests.servers import pages, site, unused_port
+from tests.servers import Handler, pages, site, unused_port
 from wit_builder import storage
 from wit_builder.errors import UserError
 from wit_builder.paths import expand_archives
@@ -14,6 +16,53 @@ def test_a_file_over_http_is_read_whole_and_seekable() -> None:
         assert handle.read() == b"0123456789"
         handle.seek(5)
         assert handle.read(2) == b"56"
+
+
+CONTENT = bytes(range(256)) * 40
+
+
+def _ranged(etags: Iterator[str]) -> Handler:
+    async def serve(request: web.Request) -> web.Response:
+        part, etag = request.http_range, next(etags)
+        if request.headers.get("If-Range", etag) != etag:
+            return web.Response(body=CONTENT, headers={"ETag": etag})
+        start, stop = part.start or 0, min(part.stop or len(CONTENT), len(CONTENT))
+        headers = {"Content-Range": f"bytes {start}-{stop - 1}/{len(CONTENT)}", "ETag": etag}
+        return web.Response(status=206, body=CONTENT[part], headers=headers)
+
+    return serve
+
+
+def test_a_server_of_ranges_is_asked_for_what_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wit_builder.https._BLOCK", 1000)
+    with site(_ranged(repeat('"a"'))) as running, storage.open_read(running.url("/file")) as handle:
+        assert handle.read(300) == CONTENT[:300]
+        handle.seek(5000)
+        assert handle.read(10) == CONTENT[5000:5010]
+        assert len(running.requests) == 2
+        assert handle.seek(-20, 2) == len(CONTENT) - 20
+        assert handle.read() == CONTENT[-20:]
+        handle.seek(0)
+        assert handle.read() == CONTENT
+
+
+def test_a_file_that_changes_while_it_is_read_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wit_builder.https._BLOCK", 1000)
+    etags = chain(['"a"'], repeat('"b"'))
+    with (
+        site(_ranged(etags)) as running,
+        storage.open_read(running.url("/file")) as handle,
+        pytest.raises(UserError, match="/file changed while it was read; run again"),
+    ):
+        handle.read()
+
+
+def test_an_empty_file_of_a_server_of_ranges_is_empty() -> None:
+    async def empty(request: web.Request) -> web.Response:
+        return web.Response(status=416, headers={"Content-Range": "bytes */0"})
+
+    with site(empty) as running:
+        assert storage.read_bytes(running.url("/file")) == b""
 
 
 def test_a_path_list_over_http_names_archives() -> None:
