@@ -2,10 +2,10 @@
 
 Two steps, the fast one first. Regular expressions cut what is certain and needs no
 grammar: comments, references, formulas, templates and links from the inside out,
-plain tags, quotes, headings. What is left of markup (tables, and the few paragraphs
-where something is not closed) is parsed by mwparserfromhell, and a walk over its tree
-collects the visible text. The words are those of the tree of the whole page, at
-about six times the speed: templates, links and quotes cost the parser most.
+plain tags, quotes, headings, tables that hold nothing else. What is left of markup
+(tables in tables, and what is not closed) is parsed by mwparserfromhell, and a walk
+over its tree collects the visible text. The words are those of the tree of the whole
+page, many times as fast: templates, links and cells cost the parser most.
 
 The parser's time grows with the product of a text's length and its openings where
 these are not closed, up to hours on a hostile page. A piece where that product is
@@ -41,6 +41,7 @@ _HIDDEN_LINK = re.compile(_HIDDEN, re.IGNORECASE)
 _NOWIKI = re.compile(r"<(nowiki)\s*>", re.IGNORECASE)
 _SIGNS = "[]{}|<>'="
 _HIDE_SIGNS = {ord(sign): chr(0xE000 + number) for number, sign in enumerate(_SIGNS)}  # private use
+_HIDDEN_SIGN = re.compile("[\ue000-\ue00f]")
 _SHOW_SIGNS = {ord(hidden): chr(sign) for sign, hidden in _HIDE_SIGNS.items()}
 
 _COMMENT_OR_EMPTY_REF = re.compile(r"<!--.*?(?:-->|\Z)|<ref\b[^<>]*/>", re.IGNORECASE | re.DOTALL)
@@ -54,7 +55,7 @@ _BARE_ADDRESS = re.compile(r"\b(?:https?|ftp)://[^\s\[\]<>\"|]*", re.IGNORECASE)
 _BLOCK_TAG = re.compile(rf"</?(?:{_BLOCK_TAGS})\b[^<>]*>", re.IGNORECASE)
 _INLINE_TAG = re.compile(rf"</?(?:{_INLINE_TAGS})\b[^<>]*>", re.IGNORECASE)
 _ITALIC_POSSESSIVE = re.compile(r"(?<!')''([^'\n]+)'''(?=s\b)")
-_QUOTES = re.compile(r"'{2,}")
+_QUOTES = re.compile("''+")
 _LIST_MARK = re.compile(r"^[*#:;]+", re.MULTILINE)
 _HEADING = re.compile(r"^(={1,6})(.+)\1[ \t]*$", re.MULTILINE)
 
@@ -62,8 +63,9 @@ _TABLE = re.compile(r"^[ \t]*\{\|", re.MULTILINE)
 _TABLE_END = re.compile(r"^[ \t]*\|\}", re.MULTILINE)
 _LEFT_OVER = re.compile(r"\[\[|\{\{|\{\||<[a-z/]", re.IGNORECASE)
 _OPENING = re.compile(r"\[|\{|<|\|\||!!|^[ \t:*]*[|!]|''", re.MULTILINE)
+# A line that is no cell, or the begin of a cell with its attributes.
 _TABLE_MARKUP = re.compile(
-    r"^[ \t]*(?:\{\||\|-|\|\}).*$|^[ \t]*[|!]+(?:[^|\n]*\|(?!\|))?|\|\||!!", re.MULTILINE
+    r"^[ \t]*(?:\{\||\|-|\|\}).*$|(?:^[ \t]*(?:\|\+?|!)|\|\||!!)(?:[^|\n]*\|(?!\|))?", re.MULTILINE
 )
 _ANY_TAG = re.compile(r"<[^<>]*>")
 _DEPTH = 40
@@ -88,10 +90,9 @@ def plain_text(wikitext: str, too_much_work: TooMuchWork = lambda: None) -> str:
     shown = "".join(between + _hide_signs(nowiki) for between, nowiki in _split(wikitext, _NOWIKI, _end_tag))
     parts = _split(_without_certain_markup(shown), _TABLE, lambda _: _TABLE_END)
     text = "".join(
-        _paragraphs(between, too_much_work) + (_parsed(table, too_much_work) if table else "")
-        for between, table in parts
+        _paragraphs(between, too_much_work) + _table(table, too_much_work) for between, table in parts
     )
-    return html.unescape(text).translate(_SHOW_SIGNS)
+    return _HIDDEN_SIGN.sub(lambda sign: sign[0].translate(_SHOW_SIGNS), html.unescape(text))
 
 
 def _split(text: str, begin: re.Pattern[str], end_of: EndOf) -> Iterator[tuple[str, str]]:
@@ -131,9 +132,13 @@ def _without_certain_markup(wikitext: str) -> str:
     text = "".join(between for between, _ in _split(text, _INVISIBLE, _end_tag))
     text = _repeat(_INNERMOST_TEMPLATE, "", text)
     text = _repeat(_INNERMOST_LINK, _shown_side, text)
-    text = _BARE_ADDRESS.sub("", _NAMED_ADDRESS.sub(lambda found: found[1] or "", text))
+    text = _NAMED_ADDRESS.sub(lambda found: found[1] or "", text)
+    if "://" in text:
+        text = _BARE_ADDRESS.sub("", text)
     text = _INLINE_TAG.sub("", _BLOCK_TAG.sub("\n", text))
-    text = _QUOTES.sub("", _ITALIC_POSSESSIVE.sub(r"\1'", text))
+    if "'''s" in text:
+        text = _ITALIC_POSSESSIVE.sub(r"\1'", text)
+    text = _QUOTES.sub("", text)
     return _LIST_MARK.sub("", _HEADING.sub(r"\n\2\n", text))
 
 
@@ -157,6 +162,12 @@ def _paragraphs(text: str, too_much_work: TooMuchWork) -> str:
         _parsed(paragraph, too_much_work) if _LEFT_OVER.search(paragraph) else paragraph
         for paragraph in paragraphs
     )
+
+
+def _table(text: str, too_much_work: TooMuchWork) -> str:
+    if _LEFT_OVER.search(text, text.find("{|") + 2):
+        return _parsed(text, too_much_work)
+    return _TABLE_MARKUP.sub("\n", text)
 
 
 def _parsed(text: str, too_much_work: TooMuchWork) -> str:

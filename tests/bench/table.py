@@ -47,7 +47,7 @@ def report(title: str, rows: list[Row]) -> None:
     """Print the rows; with `--json FILE` also write them."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--json", type=Path)
-    path = parser.parse_args().json
+    path = parser.parse_known_args()[0].json  # a benchmark may have options of its own
     table = Table("what", "unit", "ours", "peer", "peer's name", "ratio", "peak MB", title=title)
     for row in rows:
         table.add_row(

@@ -1,11 +1,10 @@
 import re
 from collections import Counter
-from contextlib import suppress
 from pathlib import Path
 
-import mwparserfromhell
 import pytest
 
+from tests.vocab.agreement import oracle_text, overlap
 from vocab.dump import Page, read_pages, skip_reason
 from vocab.wikitext import plain_text
 from wit_builder.text import tokenize
@@ -56,33 +55,14 @@ def test_headings_items_and_cells_have_lines_of_their_own(source: str, lines: li
     assert [line.strip() for line in plain_text(source).splitlines() if line.strip()] == lines
 
 
-def _oracle(page: str) -> str:
-    code = mwparserfromhell.parse(page)
-    for tag in code.filter_tags(
-        matches=lambda tag: str(tag.tag).lower() in {"ref", "references", "math", "gallery"}
-    ):
-        with suppress(ValueError):  # it went with the one around it
-            code.remove(tag)
-    hidden = re.compile(r"\s*(file|image|category|media)\s*:", re.IGNORECASE)
-    for link in code.filter_wikilinks(matches=lambda link: hidden.match(str(link.title))):
-        with suppress(ValueError):
-            code.remove(link)
-    return str(code.strip_code())
-
-
 def test_the_words_are_those_of_the_parser(enwiki_sample: Path) -> None:
     articles = [page for page in read_pages(str(enwiki_sample)) if isinstance(page, Page)]
     texts = [page.text for page in articles if skip_reason(page) is None]
     ours = Counter(word for text in texts for word in tokenize(plain_text(text)))
-    oracle = Counter(word for text in texts for word in tokenize(_oracle(text)))
+    oracle = Counter(word for text in texts for word in tokenize(oracle_text(text)))
     assert 0.99 <= ours.total() / oracle.total() <= 1.01
-    assert _overlap(ours, oracle, 1_000) >= 0.99
-    assert _overlap(ours, oracle, 10_000) >= 0.98
-
-
-def _overlap(one: Counter[str], other: Counter[str], top: int) -> float:
-    tops = [sorted(words, key=lambda word: (-words[word], word))[:top] for words in (one, other)]
-    return len(set(tops[0]) & set(tops[1])) / top
+    assert overlap(ours, oracle, 1_000) >= 0.99
+    assert overlap(ours, oracle, 10_000) >= 0.98
 
 
 HOSTILE = {
