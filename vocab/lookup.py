@@ -1,38 +1,34 @@
-"""Find all queries in texts: hashes of runs of words, looked up in a sorted table.
+"""The matcher index of a vocabulary: built once, mapped into memory by all workers of a machine.
 
-The table has a row for every query and for every beginning of one ("new york"
-begins "new york city"). A run is made longer only where the table says that some
-query goes on, so a long query costs nothing where it cannot occur.
-
-Two runs of words in the table with one hash are refused when it is built (a chance
-of 1e-8 for 500,000 queries); that words outside the table have the hash of one
-inside happens once in 10^13 look-ups and is not checked.
+It holds the two hash tables of `vocab.table`. How a text is cut into words is not its
+business: `wit_builder.tokens` has the rules.
 """
 
-from collections.abc import Iterator, Sequence
+import hashlib
+from collections.abc import Sequence
+from itertools import chain
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from vocab import artifact, runs
-from vocab.sorted_hashes import SortedHashes
+from vocab import artifact, table
+from vocab.table import Int32s, Int64s, UInt32s, UInt64s
 from wit_builder import storage
 from wit_builder.errors import UserError
-from wit_builder.hashing import UInt64s
+from wit_builder.tokens import SPARE, Words
 
-_VERSION = "1"
-_NO_QUERY = -1
-_SCHEMA = pa.schema(
+_VERSION = "2"
+_PLACES_PER_KEY = 2  # half full: a look-up sees 1.5 places on average, 2.5 for what is not there
+_TABLE = pa.list_(pa.field("item", pa.uint64(), nullable=False))
+_SCHEMA = pa.schema(  # one row, whose lists are the arrays of `vocab.table`
     [
-        pa.field("hash", pa.uint64(), nullable=False),  # ascending
-        pa.field("query_id", pa.int32(), nullable=False),  # -1: only the beginning of queries
-        pa.field("goes_on", pa.uint8(), nullable=False),  # 1: some longer query begins so
+        pa.field("words", _TABLE, nullable=False),
+        pa.field("run_keys", _TABLE, nullable=False),
+        pa.field("run_values", pa.list_(pa.field("item", pa.uint32(), nullable=False)), nullable=False),
     ]
 )
-
-Ids = npt.NDArray[np.int32]
-Int64s = npt.NDArray[np.int64]
 
 
 def build_index(queries: Sequence[str], digest: str) -> bytes:
@@ -47,27 +43,19 @@ def build_index(queries: Sequence[str], digest: str) -> bytes:
 
     Raises:
         ValueError: a query stands twice or has no word.
-        UserError: two runs of words have one hash.
+        UserError: two words have one hash.
     """
-    ids = {query: query_id for query_id, query in enumerate(queries)}
-    if len(ids) != len(queries) or "" in ids:
+    if len(set(queries)) != len(queries) or "" in queries:
         raise ValueError("a query stands twice or has no word")
-    beginnings = {start for query in queries for start in _beginnings(query)}
-    texts = sorted(ids.keys() | beginnings)
-    hashes = runs.hash_runs([text.split(" ") for text in texts])
-    order = np.argsort(hashes)
-    hashes, texts = hashes[order], [texts[row] for row in order]
-    same = np.flatnonzero(hashes[1:] == hashes[:-1])
-    if same.size:
-        pair = f"{texts[same[0]]!r} and {texts[same[0] + 1]!r}"
-        raise UserError(f"{pair} have the same 64-bit hash; leave one out of the vocabulary")
-    columns = [
-        pa.array(hashes),
-        pa.array([ids.get(text, _NO_QUERY) for text in texts], pa.int32()),
-        pa.array([text in beginnings for text in texts]).cast(pa.uint8()),
-    ]
-    words = max(query.count(" ") + 1 for query in queries)
-    facts = {"version": _VERSION, "vocabulary": digest, "max_words": str(words)}
+    split = [query.split(" ") for query in queries]
+    lengths = np.fromiter(map(len, split), np.int64, len(split))
+    words, slot_of = _word_table(sorted(set(chain.from_iterable(split))))
+    slots = np.fromiter(map(slot_of.__getitem__, chain.from_iterable(split)), np.uint32)
+    rows = _PLACES_PER_KEY * (slots.size - lengths.size) + 1  # never full, also without a run
+    keys, values = np.zeros(rows, np.uint64), np.zeros(rows, np.uint32)
+    table.add_queries(slots, np.append(0, np.cumsum(lengths)), words, keys, values)
+    facts = {"version": _VERSION, "vocabulary": digest, "max_words": str(lengths.max())}
+    columns = [_in_one_row(array) for array in (words, keys, values)]
     batch = pa.RecordBatch.from_arrays(columns, schema=_SCHEMA.with_metadata(facts))
     sink = pa.BufferOutputStream()
     with pa.ipc.new_file(sink, batch.schema) as writer:
@@ -76,28 +64,46 @@ def build_index(queries: Sequence[str], digest: str) -> bytes:
     return content
 
 
-def _beginnings(query: str) -> Iterator[str]:
-    end = query.find(" ")
-    while end >= 0:
-        yield query[:end]
-        end = query.find(" ", end + 1)
+def _in_one_row(array: npt.NDArray[Any]) -> pa.ListArray:
+    item = pa.field("item", pa.from_numpy_dtype(array.dtype), nullable=False)
+    offsets = pa.array([0, array.size], pa.int32())
+    return pa.ListArray.from_arrays(offsets, pa.array(array), type=pa.list_(item))
+
+
+def _word_table(words: Sequence[str]) -> tuple[UInt64s, dict[str, int]]:
+    """Make the table of words and give the slot of each."""
+    encoded = [word.encode() for word in words]
+    data = np.frombuffer(b"".join([*encoded, bytes(SPARE)]), np.uint8)
+    ends = np.cumsum(np.fromiter(map(len, encoded), np.int64, len(encoded)))
+    edges = np.repeat(np.append(0, ends), 2)[1:-1]
+    places = np.zeros(2 * _PLACES_PER_KEY * len(words), np.uint64)
+    slots = np.empty(len(words), np.uint32)
+    table.add_words(data, edges, places, slots)
+    first = {slot: word for word, slot in zip(reversed(words), reversed(slots.tolist()), strict=True)}
+    for word, slot in zip(words, slots.tolist(), strict=True):
+        if first[slot] != word:
+            raise UserError(
+                f"{first[slot]!r} and {word!r} have the same 95-bit hash; leave one out of the vocabulary"
+            )
+    return places, dict(zip(words, slots.tolist(), strict=True))
 
 
 class QueryIndex:
-    """The matcher index of a vocabulary, mapped into memory: workers of a machine share it.
+    """The matcher index of a vocabulary.
 
     Args:
-        hashes: of the runs in the table, ascending, uint64 of shape (m,).
-        query_ids: the query that each run is, or -1, int32 of shape (m,).
-        goes_on: whether a longer query begins so, uint8 of shape (m,).
+        words: the table of words of `vocab.table`: key and value of each slot.
+        run_keys: the keys of its table of runs.
+        run_values: the values of its table of runs.
+        max_words: words of the longest query.
         digest: of the vocabulary.
     """
 
-    def __init__(self, hashes: UInt64s, query_ids: Ids, goes_on: npt.NDArray[np.uint8], digest: str) -> None:
+    def __init__(
+        self, words: UInt64s, run_keys: UInt64s, run_values: UInt32s, max_words: int, digest: str
+    ) -> None:
         self.digest = digest
-        self._hashes = SortedHashes(hashes)
-        self._query_ids = query_ids
-        self._goes_on = goes_on
+        self._tables = (words, run_keys, run_values, max_words)
 
     @classmethod
     def open(cls, folder: str, expected_digest: str | None = None) -> "QueryIndex":
@@ -108,66 +114,60 @@ class QueryIndex:
             expected_digest: of the vocabulary that the caller means; None takes any.
 
         Raises:
-            UserError: there is no index, it is damaged or of another vocabulary.
+            UserError: there is no index, it is damaged, of another version or of
+                another vocabulary.
         """
         path = storage.join(folder, artifact.MATCHER)
-        local = storage.local_copy(path, artifact.read_digest(folder, artifact.MATCHER))
+        noted = artifact.read_digest(folder, artifact.MATCHER)
         try:
-            table = pa.ipc.open_file(pa.memory_map(local)).read_all()
+            mapped = pa.memory_map(storage.local_copy(path, noted))
         except (OSError, pa.ArrowInvalid) as error:
             reason = str(error).partition("\n")[0]
             raise UserError(f"{path} cannot be read: {reason}; run `wit vocab build` again") from None
-        if not table.schema.equals(_SCHEMA) or _fact(table, "version") != _VERSION:
-            raise UserError(f"{path} is not a matcher index of this version; run `wit vocab build` again")
-        digest = _fact(table, "vocabulary")
-        if expected_digest not in (None, digest):
+        if hashlib.sha256(mapped.read_buffer()).hexdigest() != noted:
             raise UserError(
-                f"{path} belongs to the vocabulary {digest[:12]}, not {expected_digest[:12]}; "
+                f"{path} is damaged: its SHA-256 is not the one noted; run `wit vocab build` again"
+            )
+        mapped.seek(0)
+        index = cls.read(mapped, path)
+        if expected_digest not in (None, index.digest):
+            raise UserError(
+                f"{path} belongs to the vocabulary {index.digest[:12]}, not {expected_digest[:12]}; "
                 "run `wit vocab build` again, or name the other folder"
             )
-        hashes, query_ids, goes_on = (column.chunk(0).to_numpy() for column in table.columns)
-        return cls(hashes, query_ids, goes_on, digest)
+        return index
 
-    def lookup(self, token_lists: Sequence[Sequence[str]]) -> tuple[Int64s, Ids]:
+    @classmethod
+    def read(cls, source: pa.NativeFile | pa.Buffer, name: str) -> "QueryIndex":
+        """Read what `build_index` made, without a copy.
+
+        Args:
+            source: its bytes.
+            name: of the source, for people.
+
+        Raises:
+            UserError: it is none of this version.
+        """
+        try:
+            rows = pa.ipc.open_file(source).read_all()
+        except pa.ArrowInvalid:
+            rows = pa.table({})
+        facts = {key.decode(): value.decode() for key, value in (rows.schema.metadata or {}).items()}
+        if not rows.schema.equals(_SCHEMA) or facts.get("version") != _VERSION:
+            raise UserError(f"{name} is not a matcher index of this version; run `wit vocab build` again")
+        words, keys, values = (column.chunk(0).values.to_numpy() for column in rows.columns)
+        return cls(words, keys, values, int(facts["max_words"]), facts["vocabulary"])
+
+    def lookup(self, words: Words) -> tuple[Int64s, Int32s]:
         """Find the queries whose words stand in a row in each text.
 
         Overlapping and nested queries all count.
 
         Args:
-            token_lists: the words of n texts, as `wit_builder.text.tokenize` gives
-                them; about 1,000 texts a call are fastest.
+            words: of n texts; about 1,000 texts a call are fastest.
 
         Returns:
             Offsets, int64 of shape (n + 1,), and ids, int32: those of text i are
             ids[offsets[i]:offsets[i + 1]], sorted and unique.
         """
-        lengths = np.fromiter(map(len, token_lists), np.int64, len(token_lists))
-        words = runs.word_states(token_lists)
-        text_of = np.repeat(np.arange(len(token_lists)), lengths)
-        end_of = np.cumsum(lengths)
-        starts, states, length = np.arange(words.size), words, 1
-        found = [np.empty(0, np.int64)]  # text << 32 | query id
-        while starts.size:
-            rows, known = self._hashes.find(runs.finish(states, length))
-            starts, states = starts[known], states[known]
-            ids = self._query_ids[rows]
-            hit = ids != _NO_QUERY
-            found.append(text_of[starts[hit]] << 32 | ids[hit])
-            on = (self._goes_on[rows] != 0) & (starts + length < end_of[text_of[starts]])
-            starts = starts[on]
-            states = runs.grow(states[on], words[starts + length])
-            length += 1
-        pairs = np.sort(np.concatenate(found))
-        pairs = pairs[np.diff(pairs, prepend=-1) != 0]
-        offsets = np.searchsorted(pairs, np.arange(len(token_lists) + 1) << 32)
-        return offsets.astype(np.int64), (pairs & 0xFFFFFFFF).astype(np.int32)
-
-    def lookup_one(self, tokens: Sequence[str]) -> list[int]:
-        """As `lookup`, for one text."""
-        ids: list[int] = self.lookup([tokens])[1].tolist()
-        return ids
-
-
-def _fact(table: pa.Table, name: str) -> str:
-    facts: dict[bytes, bytes] = table.schema.metadata or {}
-    return facts.get(name.encode(), b"").decode()
+        return table.find_queries(words.data, words.edges, words.firsts, *self._tables)

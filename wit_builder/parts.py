@@ -27,6 +27,9 @@ _BYTES_PER_GROUP = 64 << 20
 REJECT_SAMPLE = 1_000
 """One rejected row in so many is written down, chosen by the hash of its uid."""
 
+_ALL_DIFFERENT = ("uid", "url", "text")
+"""Columns for which Parquet need not try a dictionary: a third of the writing time."""
+
 _FOOTER_KEY = b"wit_builder"
 _REJECT_SEED = 0x5EC
 
@@ -150,7 +153,8 @@ def write_part(path: str, schema: pa.Schema, *, all_rejects: bool = False) -> It
 
 
 def _parquet_writer(handle: IO[bytes], schema: pa.Schema) -> pq.ParquetWriter:
-    return pq.ParquetWriter(handle, schema, compression="zstd")
+    repeating = [name for name in schema.names if name not in _ALL_DIFFERENT]
+    return pq.ParquetWriter(handle, schema, compression="zstd", use_dictionary=repeating)
 
 
 def _rejects_path(path: str) -> str:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import apache_beam as beam
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pytest
 from apache_beam.testing.util import assert_that
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from pipelines.local import local_runner
 from tests.pairs import matched
 from wit_builder import schemas
-from wit_builder.balance import uid_bucket
+from wit_builder.hashing import uid_words
 from wit_builder.parts import part_path, write_part
 from wit_builder.transforms.arrays import SaveArrays, SavedArray, load_arrays
 from wit_builder.transforms.parts import GatherRows, split_rows
@@ -26,6 +27,10 @@ def test_splitting_keeps_every_row_under_its_key(keys: list[int]) -> None:
     assert {key: part.column("row").to_pylist() for key, part in parts.items()} == {
         key: [row for row, found in enumerate(keys) if found == key] for key in set(keys)
     }
+
+
+def uid_bucket(batch: pa.RecordBatch, buckets: int) -> npt.NDArray[np.int64]:
+    return (uid_words(batch.column("uid")) % np.uint64(buckets)).astype(np.int64)
 
 
 def test_rows_are_gathered_by_bucket_and_every_missing_bucket_arrives(tmp_path: Path) -> None:
