@@ -1,6 +1,7 @@
 """Image store -> mixed, deduplicated WebDataset shards with Parquet sidecars."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,13 +9,22 @@ import apache_beam as beam
 
 from pipelines.cli import main_of
 from pipelines.options import MAX_SEED, option, require
+from pipelines.passes import Passes
 from pipelines.session import Session, Stage, Watch
 from wit_builder import storage
 from wit_builder.errors import UserError
 from wit_builder.manifest import require_complete, sum_footers
 from wit_builder.parts import list_parts, part_path
 from wit_builder.shards import ShardPlan, shard_paths, write_sizes
-from wit_builder.transforms.shards import IMAGES, DropDuplicateImages, WriteShards
+from wit_builder.transforms.parts import WorkItem
+from wit_builder.transforms.shards import (
+    CAPPED_IMAGES,
+    FETCHED_MATCHES,
+    IMAGES,
+    CapImages,
+    DropDuplicateImages,
+    WriteShards,
+)
 
 ROWS_PER_BUCKET = 200_000
 
@@ -37,7 +47,7 @@ class ShardsOptions:
 
 
 def run(options: ShardsOptions, session: Session) -> dict[str, Any]:
-    """Drop duplicate images, then write every shard.
+    """Drop duplicate images, apply the cap if more was selected, then write every shard.
 
     Raises:
         UserError: the store is missing or unfinished, or no image is left.
@@ -48,13 +58,17 @@ def run(options: ShardsOptions, session: Session) -> dict[str, Any]:
     if not stage.begin(f"{fetched['counts']['rows_out']:,} rows of the store"):
         return stage.manifest()
     unique = _drop_duplicates(stage, options, indexes, fetched["counts"]["rows_out"])
-    images = sum_footers(unique).counters.get(IMAGES, 0)
+    summary = sum_footers(unique)
+    if fetched["facts"].get("reserve_factor", 1) > 1:
+        unique = _apply_cap(stage, unique, fetched["facts"])
+        summary = summary.then(sum_footers(unique))
+    images = summary.counters.get(CAPPED_IMAGES, summary.counters.get(IMAGES, 0))
     plan = ShardPlan.for_images(images, options.samples_per_shard, options.holdout, options.seed)
     sidecars = _write(stage, options, plan, unique)
     trained, held = sidecars[: plan.train], sidecars[plan.train :]
     samples = write_sizes(options.output, trained)
     held_out = write_sizes(storage.join(options.output, "holdout"), held) if held else 0
-    summary = sum_footers(unique).then(sum_footers(sidecars))
+    summary = summary.then(sum_footers(sidecars))
     facts = {
         "shards": plan.train,
         "holdout_shards": plan.holdout,
@@ -81,6 +95,25 @@ def _drop_duplicates(stage: Stage, options: ShardsOptions, indexes: list[str], r
         width = max(len(indexes), len(missing))
         stage.session.run("Remove duplicate images", build, width, Watch(folder, buckets))
     return names
+
+
+def _apply_cap(stage: Stage, unique: list[str], facts: Mapping[str, Any]) -> list[str]:
+    """Cap what was fetched: balance selected more, so that failures leave enough.
+
+    Args:
+        stage: of the shards.
+        unique: parts with distinct images.
+        facts: of the balance.
+    """
+    folder = storage.join(stage.output, "capped")
+    items = [WorkItem((part,), storage.join(folder, storage.basename(part))) for part in unique]
+    work = storage.join(stage.output, "work")
+    inputs = [WorkItem((), part) for part in unique]
+    passes = Passes(stage.session, work, inputs, FETCHED_MATCHES, facts["balance_seed"])
+    counts = passes.count("Count images", facts["queries"])
+    table = passes.save("thresholds", passes.exact_table(counts, facts["max_pairs_per_query"]))
+    stage.build_parts("Apply the cap", CapImages(table, facts["balance_seed"]), items)
+    return [item.output for item in items]
 
 
 def _write(stage: Stage, options: ShardsOptions, plan: ShardPlan, unique: list[str]) -> list[str]:

@@ -46,6 +46,7 @@ class DropReason(StrEnum):
     DAMAGED_PAGE = "damaged_page"
     DAMAGED_STREAM = "damaged_stream"
     RARE = "rare"
+    DUPLICATE_QUERY = "duplicate_query"
     # candidates
     NO_TEXT = "no_text"
     BAD_URL = "bad_url"

@@ -17,9 +17,11 @@ import pyarrow.compute as pc
 
 from wit_builder import schemas, storage
 from wit_builder.hashing import UInt64s, mix, uid_halves, uid_words
+from wit_builder.matches import matches_of, with_selected
 from wit_builder.parts import PartSummary, read_summary, write_table
 from wit_builder.records import DropReason, Status
 from wit_builder.tar import TarWriter
+from wit_builder.thresholds import Entries, chosen_by
 
 INDEX_DIGITS = 6
 """A key is the shard's five digits and so many of the row's index in it."""
@@ -131,6 +133,31 @@ def shard_paths(dataset: str, prefix: str) -> dict[str, str]:
     """Name the three files of a shard; the Parquet sidecar is written last and commits it."""
     path = storage.join(dataset, prefix)
     return {"tar": f"{path}.tar", "stats": f"{path}_stats.json", "parquet": f"{path}.parquet"}
+
+
+def apply_cap(rows: pa.Table, table: Entries, seed: int) -> tuple[pa.Table, Mapping[str, int]]:
+    """Keep, for each query, the images up to its last one.
+
+    A reserve selects more pairs than the cap; of those whose image came, each query
+    keeps the first by the same order (priority, uid). Rows of failed fetches stay, to be
+    reported.
+
+    Args:
+        rows: in `schemas.FETCHED_IMAGE`, with distinct images.
+        table: last entry of each query, of `thresholds`.
+        seed: of the priorities.
+
+    Returns:
+        The rows that stay, with the queries that still select them, and the dropped ones by reason.
+    """
+    (batch,) = rows.combine_chunks().to_batches() or [pa.RecordBatch.from_pylist([], rows.schema)]
+    matches = matches_of(batch, "selected_query_ids")
+    success = np.array(batch.column("status").to_pylist()) == Status.SUCCESS
+    chosen = matches.where(chosen_by(matches, table, seed) | ~success[matches.rows])
+    capped, over = with_selected(batch, chosen)
+    over &= success
+    dropped = {DropReason.OVER_CAP.value: int(over.sum())} if over.any() else {}
+    return pa.Table.from_batches([capped.filter(pa.array(~over))], rows.schema), dropped
 
 
 def write_shard(

@@ -1,161 +1,121 @@
-"""Beam half of `wit_builder.balance`: four small passes over one threshold table."""
+"""Beam half of `wit_builder.balance`: the work items that find duplicates and select pairs."""
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass
 
-import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 
-from wit_builder import balance, schemas
-from wit_builder.parts import PartSummary, part_path, read_batches, write_part
+from wit_builder import keys, schemas, storage
+from wit_builder.balance import Rule, select
+from wit_builder.balance_state import SeenUids, write_seen
+from wit_builder.keys import index_of, segments_path
+from wit_builder.parts import (
+    PartSummary,
+    part_path,
+    read_batches,
+    read_summary,
+    read_table,
+    write_part,
+    write_table,
+)
 from wit_builder.records import DropReason
-from wit_builder.transforms.arrays import SavedArray
-from wit_builder.transforms.parts import ROWS_PER_READ, GatherRows, WorkItem, count_progress
+from wit_builder.segments import read_segments, write_segments
+from wit_builder.transforms.parts import ROWS_PER_READ, WorkItem
+from wit_builder.transforms.passes import MatchSource, SavedRule
+
+DISTINCT_MATCHES = MatchSource("matched_query_ids", ("uid_high", "uid_low"))
+"""The matches of the parts that `MergeKeys` makes."""
 
 
-@dataclass(eq=False)
-class DeduplicatePairs(beam.PTransform):
-    """PCollection[str] of match parts -> PCollection[PartSummary]: distinct uids, bucket by bucket.
+@dataclass
+class SortKeys:
+    """Sorts the keys of a group of match parts into a segment for each bucket of uids."""
 
-    A bucket is a bounded slice of the uids and becomes one part of `folder`.
-    """
-
-    folder: str
-    buckets: int
-    missing: frozenset[int]
-
-    def expand(self, parts: "beam.PCollection[str]") -> "beam.PCollection[PartSummary]":
-        """Bring rows of equal uid together and keep one of each."""
-        by_uid = partial(balance.uid_bucket, buckets=self.buckets)
-        return (
-            parts
-            | "By uid" >> GatherRows(by_uid, self.missing, schemas.MATCHED_PAIR)
-            | "Keep one per uid"
-            >> beam.ParDo(_WriteDistinct(self.folder, self.buckets)).with_output_types(PartSummary)
-        )
-
-
-class _WriteDistinct(beam.DoFn):
-    def __init__(self, folder: str, buckets: int) -> None:
-        self._folder = folder
-        self._buckets = buckets
-
-    def process(self, element: tuple[int, Iterable[pa.RecordBatch]]) -> Iterator[PartSummary]:
-        bucket, batches = element
-        rows, duplicates = balance.deduplicate(batches)
-        with write_part(part_path(self._folder, bucket, self._buckets), schemas.MATCHED_PAIR) as part:
-            for batch in rows.to_batches(ROWS_PER_READ):
-                part.write(batch)
-            part.drop(DropReason.DUPLICATE_PAIR, duplicates)
-        count_progress("DeduplicatePairs", part.summary())
-        yield part.summary()
-
-
-@dataclass(eq=False)
-class CountQueries(beam.PTransform):
-    """PCollection[str] of parts -> PCollection[tuple[int, Counts]]: matches per query, by slice."""
-
-    column: str
-    queries: int
-
-    def expand(self, parts: "beam.PCollection[str]") -> "beam.PCollection[tuple[int, balance.Counts]]":
-        """Count each part, then add up slice by slice: no match is shuffled."""
-        return (
-            parts
-            | "Spread" >> beam.Reshuffle()
-            | "Count part" >> beam.FlatMap(_count_part, self.column, self.queries)
-            | "Add slices" >> beam.CombinePerKey(_add_counts)
-        )
-
-
-def _count_part(path: str, column: str, queries: int) -> Iterator[tuple[int, balance.Counts]]:
-    return balance.count_slices(read_batches([path], [column], ROWS_PER_READ), column, queries)
-
-
-def _add_counts(vectors: Iterable[balance.Counts]) -> balance.Counts:
-    total = np.zeros(balance.SLICE, np.int64)
-    for vector in vectors:
-        total += vector
-    return total
-
-
-@dataclass(eq=False)
-class FindThresholds(beam.PTransform):
-    """PCollection[str] of distinct parts -> PCollection[tuple[int, Entries]].
-
-    For each head query the last entry that it selects, or none if the limit let too
-    few through to know.
-    """
-
-    limits: SavedArray
-    """uint64 per query, 0 for a query that needs no threshold."""
-    cap: int
-    seed: int
-
-    def expand(self, parts: "beam.PCollection[str]") -> "beam.PCollection[tuple[int, balance.Entries]]":
-        """Take the smallest of each part, then the smallest of those."""
-        return (
-            parts
-            | "Spread" >> beam.Reshuffle()
-            | "Smallest of part" >> beam.ParDo(_SmallestOfPart(self.limits, self.cap, self.seed))
-            | "Smallest of all" >> beam.CombinePerKey(_BottomK(self.cap))
-            | "Last selected" >> beam.Map(_last_selected, self.cap)
-        )
-
-
-def _last_selected(smallest: tuple[int, balance.Entries], cap: int) -> tuple[int, balance.Entries]:
-    query_id, entries = smallest
-    return query_id, entries[cap - 1 : cap]
-
-
-class _SmallestOfPart(beam.DoFn):
-    def __init__(self, limits: SavedArray, cap: int, seed: int) -> None:
-        self._saved, self._cap, self._seed = limits, cap, seed
+    bits: int
+    """There are 2^bits buckets."""
 
     def setup(self) -> None:
-        self._limits = self._saved.open()
+        """Nothing to open."""
 
-    def process(self, path: str) -> Iterator[tuple[int, balance.Entries]]:
-        batches = read_batches([path], ["uid", "matched_query_ids"], ROWS_PER_READ)
-        yield from balance.smallest_by_query(batches, self._limits, self._cap, self._seed)
+    def run(self, item: WorkItem) -> PartSummary:
+        """Sort one group; its part holds the rows that lost inside the group."""
+        table = keys.keys_of(read_batches(item.inputs, keys.READ, ROWS_PER_READ))
+        segments, lost = keys.divide_keys(table, self.bits)
+        write_segments(segments_path(item.output), segments)
+        rows = pa.Table.from_arrays([pa.array(lost, pa.int32())], schema=keys.LOST)
+        summary = _without_duplicates(table.num_rows, len(lost))
+        write_table(item.output, rows, summary)
+        return summary
 
 
-class _BottomK(beam.CombineFn):
-    def __init__(self, k: int) -> None:
-        self._k = k
+def _without_duplicates(rows: int, lost: int) -> PartSummary:
+    return PartSummary(rows, rows - lost, {DropReason.DUPLICATE_PAIR.value: lost} if lost else {})
 
-    def create_accumulator(self) -> balance.Entries:
-        return np.empty(0, balance.ENTRY)
 
-    def add_input(self, accumulator: balance.Entries, entries: balance.Entries) -> balance.Entries:
-        return balance.bottom_k(np.concatenate([accumulator, entries]), self._k)
+@dataclass
+class MergeKeys:
+    """Brings the keys of one bucket of uids together and keeps one per uid."""
 
-    def merge_accumulators(self, accumulators: Iterable[balance.Entries]) -> balance.Entries:
-        return balance.bottom_k(np.concatenate(list(accumulators)), self._k)
+    folder: str
+    """Of the parts of `SortKeys`."""
+    groups: int
+    seen: SeenUids | None = None
+    """Uids that a state has counted."""
+    seen_folder: str | None = None
+    """Where the state's next uids go."""
 
-    def extract_output(self, accumulator: balance.Entries) -> balance.Entries:
-        return accumulator
+    def setup(self) -> None:
+        """Nothing to open."""
+
+    def run(self, item: WorkItem) -> PartSummary:
+        """Merge one bucket; its part holds the distinct uids and their query ids."""
+        parts = [part_path(self.folder, group, self.groups) for group in range(self.groups)]
+        bucket = index_of(item.output)
+        seen = self.seen.read(item.output) if self.seen else np.empty((0, 2), np.uint64)
+        merged = keys.merge_keys(read_segments([segments_path(part) for part in parts], bucket), seen)
+        if self.seen_folder is not None:
+            write_seen(storage.join(self.seen_folder, storage.basename(item.output)), seen, merged.distinct)
+        write_segments(segments_path(item.output), merged.lost)
+        summary = _without_duplicates(merged.rows, merged.rows - merged.distinct.num_rows)
+        write_table(item.output, merged.distinct, summary)
+        return summary
 
 
 @dataclass
 class SelectPairs:
-    """Keeps the pairs that a query selects by the threshold table."""
+    """Keeps, of a group of match parts, the pairs that a query selects."""
 
-    table: SavedArray
-    seed: int
+    rule: SavedRule
+    folder: str
+    """Of the parts of `MergeKeys`."""
+    buckets: int
     all_rejects: bool
-    _table: balance.Entries | None = field(default=None, init=False)
 
     def setup(self) -> None:
-        """Open the threshold table."""
-        self._table = self.table.open()
+        """Open the thresholds."""
+        self._rule: Rule = self.rule.open()
 
     def run(self, item: WorkItem) -> PartSummary:
-        """Select from one part."""
-        assert self._table is not None, "setup comes first"
+        """Select from one group: the first input holds the rows that lost inside it."""
+        already = read_table(item.inputs[0]).column("row").to_numpy()
+        parts = [part_path(self.folder, bucket, self.buckets) for bucket in range(self.buckets)]
+        segments = read_segments([segments_path(part) for part in parts], index_of(item.output))
+        lost = keys.lost_rows(segments, already)
+        rows = read_batches(item.inputs[1:], rows=ROWS_PER_READ)
         with write_part(item.output, schemas.MATCHED_PAIR, all_rejects=self.all_rejects) as part:
-            for batch in read_batches(item.inputs, rows=ROWS_PER_READ):
-                part.write(*balance.select(batch, self._table, self.seed))
+            for batch, mask in keys.mark_lost(rows, lost):
+                part.write(*select(batch, self._rule, mask))
         return part.summary()
+
+
+@dataclass
+class CopyPart:
+    """Copies a part to another folder."""
+
+    def setup(self) -> None:
+        """Nothing to open."""
+
+    def run(self, item: WorkItem) -> PartSummary:
+        """Copy the bytes."""
+        storage.write_bytes(item.output, storage.read_bytes(item.inputs[0]))
+        return read_summary(item.output)

@@ -1,4 +1,4 @@
-"""Beam half of `wit_builder.shards`: unique images, then one shard a work item."""
+"""Beam half of `wit_builder.shards`: unique images, the cap on them, then one shard a work item."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -8,13 +8,21 @@ import apache_beam as beam
 import pyarrow as pa
 
 from wit_builder import schemas, storage
-from wit_builder.parts import PartSummary, part_path, write_table
+from wit_builder.parts import PartSummary, part_path, read_table, write_table
 from wit_builder.records import Status
-from wit_builder.shards import ShardPlan, bucket_of, drop_duplicate_images, write_shard
-from wit_builder.transforms.parts import GatherRows, count_progress
+from wit_builder.shards import ShardPlan, apply_cap, bucket_of, drop_duplicate_images, write_shard
+from wit_builder.transforms.arrays import SavedArray
+from wit_builder.transforms.parts import GatherRows, WorkItem, count_progress
+from wit_builder.transforms.passes import MatchSource
 
 IMAGES = "images"
 """Counter of the rows that have an image, in the footers of the unique parts."""
+
+CAPPED_IMAGES = "images_under_cap"
+"""The same in the footers of the capped parts."""
+
+FETCHED_MATCHES = MatchSource("selected_query_ids", only=("status", Status.SUCCESS.value))
+"""The selections whose image came."""
 
 
 @dataclass(eq=False)
@@ -45,11 +53,37 @@ class _WriteUnique(beam.DoFn):
         bucket, batches = element
         rows = pa.Table.from_batches(batches, schemas.FETCHED_IMAGE)
         unique, dropped = drop_duplicate_images(rows, self._seed)
-        images = unique.column("status").to_pylist().count(Status.SUCCESS)
-        summary = PartSummary(rows.num_rows, unique.num_rows, dropped, {IMAGES: images})
+        summary = PartSummary(rows.num_rows, unique.num_rows, dropped, {IMAGES: _images(unique)})
         write_table(part_path(self._folder, bucket, self._buckets), unique, summary)
         count_progress("DropDuplicateImages", summary)
         yield summary
+
+
+@dataclass
+class CapImages:
+    """Applies the cap to what was really fetched, where more was selected than the cap."""
+
+    table: SavedArray
+    """Last entry of each query."""
+    seed: int
+    """Of the priorities."""
+
+    def setup(self) -> None:
+        """Open the thresholds."""
+        self._table = self.table.open()
+
+    def run(self, item: WorkItem) -> PartSummary:
+        """Cap one unique part."""
+        rows = read_table(item.inputs[0])
+        capped, dropped = apply_cap(rows, self._table, self.seed)
+        summary = PartSummary(rows.num_rows, capped.num_rows, dropped, {CAPPED_IMAGES: _images(capped)})
+        write_table(item.output, capped, summary)
+        return summary
+
+
+def _images(rows: pa.Table) -> int:
+    images: int = rows.column("status").to_pylist().count(Status.SUCCESS)
+    return images
 
 
 @dataclass(eq=False)
