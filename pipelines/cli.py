@@ -1,4 +1,4 @@
-"""`wit`: one command, a verb a stage.
+"""`wit`: one command, a verb a stage, and verbs that look at what a stage wrote.
 
 A verb's module, and with it Beam or torch, is loaded only when the verb is used.
 """
@@ -7,12 +7,14 @@ import importlib
 import json
 import sys
 from collections.abc import Sequence
+from importlib.abc import MetaPathFinder
 from typing import Any, NamedTuple
 
 import typer
 from rich.console import Console
 from typer.core import TyperCommand, TyperGroup
 
+from pipelines.answer import show
 from pipelines.options import make_command
 from wit_builder.errors import UserError
 
@@ -28,6 +30,8 @@ class Verb(NamedTuple):
     module: str
     options: str
     help: str
+    looks: bool = False
+    """It only looks at files, at once: its `run` takes no session, loads no Beam and gives answers."""
 
 
 VERBS = {
@@ -50,6 +54,17 @@ VOCAB_VERBS = {
     "build": Verb(
         "pipelines.vocab.build", "VocabOptions", "Build the vocabulary from Wikipedia and WordNet."
     ),
+    "import": Verb(
+        "pipelines.vocab.import_list", "ImportOptions", "Make a vocabulary of a list of queries.", looks=True
+    ),
+    "stats": Verb("pipelines.vocab.stats", "StatsOptions", "Count queries by source and length.", True),
+    "show": Verb("pipelines.vocab.show", "ShowOptions", "Tell why a text is a query, or why not.", True),
+    "search": Verb("pipelines.vocab.search", "SearchOptions", "Find queries by prefix, glob or regex.", True),
+    "match": Verb("pipelines.vocab.match", "MatchOptions", "Highlight the queries in texts.", True),
+    "diff": Verb("pipelines.vocab.diff", "DiffOptions", "Compare two vocabularies.", True),
+    "sample": Verb("pipelines.vocab.sample", "SampleOptions", "Draw queries by hash.", True),
+    "plot": Verb("pipelines.vocab.plot", "PlotOptions", "Draw counts by rank and shares by source.", True),
+    "export": Verb("pipelines.vocab.export", "ExportOptions", "Write the queries as JSON, text, CSV.", True),
 }
 
 
@@ -91,7 +106,16 @@ def _load(name: str, verb: Verb, beam_args: tuple[str, ...]) -> Command:
 
         _show(module.run(options, Session(beam_args, dry_run)))
 
-    app = make_command(getattr(module, verb.options), run, verb.help)
+    def look(options: Any, dry_run: bool) -> None:
+        del dry_run  # there is none
+        if beam_args:
+            raise UserError(f"wit vocab {name} takes no Beam options ({beam_args[0]}); leave them out")
+        for answer in module.run(options):
+            show(answer, options.json)
+
+    app = make_command(
+        getattr(module, verb.options), look if verb.looks else run, verb.help, plans=not verb.looks
+    )
     command: Command = typer.main.get_command(app)  # type: ignore[assignment]  # one command: a TyperCommand
     command.name = name
     return command
@@ -108,7 +132,7 @@ def _show(result: dict[str, Any]) -> None:
 
 def make_app(beam_args: tuple[str, ...] = ()) -> TyperGroup:
     """Make the command line; `beam_args` go to the stages' pipelines."""
-    vocab = _Verbs(name="vocab", help="Build the vocabulary.", no_args_is_help=True)
+    vocab = _Verbs(name="vocab", help="Build the vocabulary and look into it.", no_args_is_help=True)
     vocab.verbs, vocab.groups, vocab.beam_args = VOCAB_VERBS, {}, beam_args
     text = "Build image-text datasets as CLIP's WIT, train CLIP on them, evaluate. Beam options follow `--`."
     wit = _Verbs(name="wit", help=text, no_args_is_help=True)
@@ -120,10 +144,38 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run `wit`; a user's mistake ends in one line and status 2."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     cut = words.index("--") if "--" in words else len(words)
+    if arguments is None and _looks(words):
+        _spare_pandas()
     try:
         make_app(tuple(words[cut + 1 :]))(words[:cut], prog_name="wit")
     except UserError as error:
         sys.exit(_report(error))
+
+
+def _looks(words: Sequence[str]) -> bool:
+    verb = VOCAB_VERBS.get(words[1]) if words[:1] == ["vocab"] and len(words) > 1 else None
+    return verb is not None and verb.looks
+
+
+class _NoPandas(MetaPathFinder):
+    def find_spec(self, fullname: str, path: Any, target: Any = None) -> None:
+        del path, target
+        if fullname == "pandas":
+            raise ModuleNotFoundError(fullname)
+
+
+def _spare_pandas() -> None:
+    """Let Arrow do without pandas, which it would load with its first array: a third of a second.
+
+    It asks once in a process whether pandas is there, and remembers. So this is for a
+    process that only looks, not for one that others go on with.
+    """
+    import pyarrow
+
+    finder = _NoPandas()
+    sys.meta_path.insert(0, finder)
+    pyarrow.array([0])
+    sys.meta_path.remove(finder)
 
 
 def main_of(module: str) -> None:

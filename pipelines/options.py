@@ -153,25 +153,26 @@ def identity(options: Any) -> dict[str, Any]:
     return named
 
 
-def make_command(options: type[T], run: Callable[[T, bool], None], help_text: str) -> typer.Typer:
+def make_command(
+    options: type[T], run: Callable[[T, bool], None], help_text: str, *, plans: bool = True
+) -> typer.Typer:
     """Make a command of an options dataclass.
 
     Args:
         options: the dataclass.
         run: takes the options and whether it is a dry run.
         help_text: what the command does.
+        plans: it has a dry run.
     """
     parameters = [_parameter(item, kind) for item, kind in flat_fields(options)]
-    parameters.append(
-        inspect.Parameter(
-            "dry_run",
-            inspect.Parameter.KEYWORD_ONLY,
-            default=False,
-            annotation=Annotated[bool, typer.Option("--dry-run", help="Print options and plan; do nothing.")],
-        )
+    dry_run_help = typer.Option("--dry-run", help="Print options and plan; do nothing.")
+    dry_run = inspect.Parameter(
+        "dry_run", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Annotated[bool, dry_run_help]
     )
+    if plans:
+        parameters.append(dry_run)
 
-    def command(dry_run: bool, **values: Any) -> None:
+    def command(dry_run: bool = False, **values: Any) -> None:
         given = {name: value for name, value in values.items() if value is not None}
         run(construct(options, given), dry_run)
 

@@ -13,6 +13,8 @@ QUERIES = "queries.parquet"
 """The vocabulary; its SHA-256 is the vocabulary's digest."""
 PLAIN_LIST = "queries.json"
 MATCHER = "matcher.arrow"
+ONTOLOGY = "ontology.arrow"
+"""Only in the folder of a vocabulary that was made with WordNet."""
 _DIGESTS = "SHA256SUMS"
 
 
@@ -22,8 +24,8 @@ def write_digests(folder: str, digests: Mapping[str, str]) -> None:
     storage.write_bytes(storage.join(folder, _DIGESTS), "".join(lines).encode())
 
 
-def read_digest(folder: str, name: str) -> str:
-    """Give the SHA-256, in hex, that a file of the folder should have.
+def read_digests(folder: str) -> dict[str, str]:
+    """Give the SHA-256, in hex, that each file of the folder should have, by file name.
 
     Raises:
         UserError: the folder holds no vocabulary.
@@ -31,8 +33,18 @@ def read_digest(folder: str, name: str) -> str:
     path = storage.join(folder, _DIGESTS)
     if not storage.exists(path):
         raise UserError(f"{folder} holds no finished vocabulary ({_DIGESTS}); run `wit vocab build`")
-    for line in storage.read_bytes(path).decode("utf-8", "replace").splitlines():
-        digest, _, named = line.partition("  ")
-        if named == name:
-            return digest
-    raise UserError(f"{path} does not name {name}; run `wit vocab build` again")
+    lines = storage.read_bytes(path).decode("utf-8", "replace").splitlines()
+    return {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
+
+
+def read_digest(folder: str, name: str) -> str:
+    """Give the SHA-256, in hex, that one file of the folder should have.
+
+    Raises:
+        UserError: the folder holds no vocabulary, or none with such a file.
+    """
+    digests = read_digests(folder)
+    if name not in digests:
+        path = storage.join(folder, _DIGESTS)
+        raise UserError(f"{path} does not name {name}; run `wit vocab build` again")
+    return digests[name]

@@ -81,7 +81,7 @@ class _WordNumbers(dict[str, int]):
         self.words: dict[str, int] = {}
 
     def __missing__(self, token: str) -> int:
-        words = tokenize(token)
+        words = [token] if token.isascii() and token.isalnum() else tokenize(token)
         number = self.words.setdefault(words[0], len(self.words) + 1) if words else PHRASE_END
         self[token] = number
         return number

@@ -2,7 +2,8 @@
 
 `queries.parquet` holds it, in fixed order and with the same bytes for the same
 queries; `queries.json` is the plain list of texts, MetaCLIP's shape;
-`matcher.arrow` is what `vocab.lookup` maps into memory.
+`matcher.arrow` is what `vocab.lookup` maps into memory and `ontology.arrow`, if there
+is one, what `vocab.ontology` does.
 """
 
 import hashlib
@@ -10,12 +11,14 @@ import io
 import json
 from collections.abc import Sequence
 from functools import cached_property
+from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from vocab import artifact
-from vocab.lookup import build_index
+from vocab import artifact, columns
+from vocab.ontology_file import build_ontology
 from wit_builder import storage
 from wit_builder.errors import UserError
 from wit_builder.records import Query, QuerySource
@@ -43,16 +46,12 @@ class Vocabulary:
     @cached_property
     def texts(self) -> list[str]:
         """The queries by id."""
-        texts: list[str] = self.table.column("query").to_pylist()
-        return texts
-
-    @cached_property
-    def _ids(self) -> dict[str, int]:
-        return {text: query_id for query_id, text in enumerate(self.texts)}
+        return columns.to_list(self.table.column("query"))
 
     def id_of(self, text: str) -> int | None:
         """Give the id of a query, in whatever spelling `query_key` folds; None if it is not here."""
-        return self._ids.get(query_key(text))
+        place = int(pc.index(self.table.column("query"), query_key(text)).as_py())
+        return None if place < 0 else place
 
     def query(self, query_id: int) -> Query:
         """Give one query with its sources and scores.
@@ -66,12 +65,13 @@ class Vocabulary:
         return Query(**{**row, "sources": tuple(map(QuerySource, row["sources"]))})
 
 
-def write_vocabulary(queries: Sequence[Query], folder: str) -> str:
+def write_vocabulary(queries: Sequence[Query], folder: str, wordnet: Any = None) -> str:
     """Write a vocabulary; its files appear complete or not at all, SHA256SUMS last.
 
     Args:
         queries: in the order of their ids, which are 0, 1, 2 …; texts in `query_key` form.
         folder: local or remote.
+        wordnet: what `vocab.wordnet.open_wordnet` gave, to write the ontology as well.
 
     Returns:
         The vocabulary's digest: SHA-256 of `queries.parquet`, in hex.
@@ -80,6 +80,8 @@ def write_vocabulary(queries: Sequence[Query], folder: str) -> str:
         UserError: there are no queries, or the folder cannot be written.
         ValueError: ids are not row numbers, or a text stands twice.
     """
+    from vocab.lookup import build_index  # compiled code: half a second that readers do without
+
     if not queries:
         raise UserError("the vocabulary would have no query; lower its thresholds or add a source")
     if [query.query_id for query in queries] != list(range(len(queries))):
@@ -92,6 +94,8 @@ def write_vocabulary(queries: Sequence[Query], folder: str) -> str:
         artifact.PLAIN_LIST: json.dumps(texts, ensure_ascii=False, indent=0).encode(),
         artifact.MATCHER: build_index(texts, digest),
     }
+    if wordnet is not None:
+        files[artifact.ONTOLOGY] = build_ontology(wordnet, texts, digest)
     for name, data in files.items():
         storage.write_bytes(storage.join(folder, name), data)
     artifact.write_digests(folder, {name: hashlib.sha256(data).hexdigest() for name, data in files.items()})
@@ -99,9 +103,9 @@ def write_vocabulary(queries: Sequence[Query], folder: str) -> str:
 
 
 def _parquet(queries: Sequence[Query]) -> bytes:
-    columns = [[getattr(query, name) for query in queries] for name in QUERY.names]
+    values = [[getattr(query, name) for query in queries] for name in QUERY.names]
     table = pa.Table.from_arrays(
-        [pa.array(column, field.type) for column, field in zip(columns, QUERY, strict=True)], schema=QUERY
+        [pa.array(column, field.type) for column, field in zip(values, QUERY, strict=True)], schema=QUERY
     )
     sink = io.BytesIO()
     pq.write_table(table, sink, compression="zstd")
@@ -119,4 +123,5 @@ def open_vocabulary(folder: str) -> Vocabulary:
     data = storage.read_bytes(path)
     if hashlib.sha256(data).hexdigest() != digest:
         raise UserError(f"{path} is damaged: its SHA-256 is not the one noted; run `wit vocab build` again")
-    return Vocabulary(folder, digest, pq.read_table(io.BytesIO(data)))
+    # Arrow's threads, now and then, abort a process that ends soon after (apache/arrow#34314).
+    return Vocabulary(folder, digest, pq.ParquetFile(pa.BufferReader(data)).read(use_threads=False))

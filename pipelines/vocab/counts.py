@@ -125,7 +125,7 @@ def count_views(stage: Stage, files: list[str], floors: Floors) -> pa.Table:
     )
 
 
-def read_aliases(tokens: list[str]) -> Iterator[tuple[str, str]]:
+def read_aliases(tokens: Iterable[str]) -> Iterator[tuple[str, str]]:
     """Stream the titles of redirects and the titles that they lead to from token parts."""
     for row in read_batches(tokens, ["aliases", "targets"], rows=1):
         aliases, targets = (row.column(name).flatten().to_pylist() for name in ("aliases", "targets"))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.cli import VERBS, main
+from pipelines.cli import VERBS, VOCAB_VERBS, main
 
 WIT = Path(sys.executable).with_name("wit")
 
@@ -27,12 +27,13 @@ def test_help_lists_every_verb_quickly_without_beam_or_torch() -> None:
     assert seconds < 5  # 0.35 s on an idle machine; this only catches a heavy import
 
 
-@pytest.mark.parametrize("verb", [*VERBS, "vocab build"])
+@pytest.mark.parametrize("verb", [*VERBS, *(f"vocab {verb}" for verb in VOCAB_VERBS)])
 def test_every_verb_explains_its_options(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main([*verb.split(), "--help"])
     assert ended.value.code == 0
-    assert "--dry-run" in capsys.readouterr().out
+    looks = verb.startswith("vocab ") and VOCAB_VERBS[verb.split()[1]].looks
+    assert ("--json" if looks else "--dry-run") in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,8 @@ import pytest
 from rich.console import Console
 
 from pipelines.session import Session
-from pipelines.vocab.build import VocabOptions, run
+from pipelines.vocab.build import run
+from pipelines.vocab.options import VocabOptions
 from tests import wikipedia
 from vocab.streams import list_slices
 from vocab.vocabulary import open_vocabulary
