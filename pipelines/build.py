@@ -33,7 +33,7 @@ STEPS = {
     "crawl": Step("pipelines.crawl", "CrawlOptions", {}),
     "candidates": Step("pipelines.candidates", "CandidatesOptions", {}),
     "match": Step("pipelines.match", "MatchOptions", {"candidates": "candidates", "vocabulary": "vocab"}),
-    "balance": Step("pipelines.balance", "BalanceOptions", {"matches": "match"}),
+    "balance": Step("pipelines.balance", "BalanceOptions", {"matches": "match", "vocabulary": "vocab"}),
     "fetch": Step("pipelines.fetch", "FetchStageOptions", {"pairs": "balance"}),
     "shards": Step("pipelines.shards", "ShardsOptions", {"store": "fetch"}),
     "train": Step("pipelines.train", "TrainOptions", {"shards": "shards"}),

@@ -42,6 +42,9 @@ VERBS = {
     ),
     "match": Verb("pipelines.match", "MatchOptions", "Keep the pairs whose text contains a query."),
     "balance": Verb("pipelines.balance", "BalanceOptions", "Keep at most so many pairs per query."),
+    "balance plot": Verb(
+        "pipelines.balance_plot", "BalancePlotOptions", "Draw pairs per query before and after balance."
+    ),
     "fetch": Verb("pipelines.fetch", "FetchStageOptions", "Download the images politely into a store."),
     "shards": Verb("pipelines.shards", "ShardsOptions", "Write WebDataset shards from the store."),
     "train": Verb("pipelines.train", "TrainOptions", "Train CLIP on shards."),
@@ -87,6 +90,8 @@ class _Verbs(TyperGroup):
         return TyperCommand(cmd_name, help=verb.help) if verb else None
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        if " ".join(args[:2]) in self.verbs:
+            args = [" ".join(args[:2]), *args[2:]]
         name, command, rest = super().resolve_command(ctx, args)
         if name in self.verbs:
             command = _load(name, self.verbs[name], self.beam_args)

@@ -22,6 +22,9 @@ from wit_builder.transforms.vocab import CountDump, CountViews, SumTexts
 _SLICES_PER_BUCKET = 8
 """Sums of so many slices of a dump, or files of page views, make one part."""
 
+_GROUPS = 8
+"""Tables of bounds that are made and added up; each takes a worker 256 MB and seconds a gigabyte."""
+
 _INDEX = "-multistream-index.txt"
 
 Add = Callable[[str, int, frozenset[int]], beam.PTransform]
@@ -92,13 +95,14 @@ def count_bigrams(stage: Stage, tokens: list[str], words: pa.Table, total: int, 
     lexicon = Lexicon.save(words.column("text").combine_chunks(), storage.join(work, "lexicon.arrow"))
     bits = table_bits(total)
     bounds = storage.join(work, "bounds.npz")
+    groups = [tuple(tokens[start::_GROUPS]) for start in range(min(_GROUPS, len(tokens)))]
     if not storage.exists(bounds):
 
         def build(pipeline: beam.Pipeline) -> None:
             transform = BoundBigrams(lexicon, bits, floors.bigram)
-            pipeline | "Parts" >> beam.Create(tokens) | transform | SaveArrays(bounds)
+            pipeline | "Groups of parts" >> beam.Create(groups) | transform | SaveArrays(bounds)
 
-        stage.session.run("Bound bigrams", build, len(tokens))
+        stage.session.run("Bound bigrams", build, len(groups))
     slices = sorted((int(number), marks) for number, marks in load_arrays(bounds).items())
     marks = np.concatenate([marks for _, marks in slices])
     frequent = SavedArray.save(marks, storage.join(work, "bounds.npy"))

@@ -5,7 +5,7 @@ probability cap / count, and in a Python loop keep a pair if random.random() < p
 queries. It removes no duplicates, and its choice changes from run to run. It is measured on at
 most a million pairs. "decide" is the choice alone, on pairs in memory, by one core each.
 
-    python -m tests.bench.bench_balance --pairs 1000000 10000000 --folder /tmp/bench
+    python -m tests.bench.bench_balance --pairs 1000000 10000000 --folder DIR
 """
 
 import argparse

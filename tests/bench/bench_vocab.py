@@ -11,11 +11,8 @@ their distinct bigrams grow with the dump (Heaps' law), 40 million in 300 MB.
 
 import argparse
 import logging
-import os
-import subprocess
 import sys
 import tempfile
-import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -27,6 +24,7 @@ from rich.table import Table
 from wikiextractor.extract import Extractor
 
 from tests import wikipedia
+from tests.bench.processes import Usage, run_measured
 from tests.bench.table import compare, rate, report
 from tests.vocab.agreement import oracle_text, overlap
 from vocab.dump import Page, read_pages, skip_reason
@@ -103,9 +101,9 @@ def _count_growing_dumps(sizes: Sequence[int]) -> None:
         with tempfile.TemporaryDirectory() as folder:
             dump = Path(folder, "wiki.xml")
             words, bigrams = _write_dump(dump, size * 1_000_000)
-            taken, cores, peak = _build(dump, Path(folder, "vocab"))
-        figures = (f"{taken:.0f}", f"{taken / size:.2f}", f"{cores / size:.2f}", f"{peak:.0f}")
-        table.add_row(f"{size}", f"{words:,}", f"{bigrams:,}", *figures)
+            usage = _build(dump, Path(folder, "vocab"))
+        costs = (f"{usage.seconds / size:.2f}", f"{usage.cpu_seconds / size:.2f}", f"{usage.peak_mb:.0f}")
+        table.add_row(f"{size}", f"{words:,}", f"{bigrams:,}", f"{usage.seconds:.0f}", *costs)
     Console().print(table)
 
 
@@ -138,8 +136,7 @@ def _spell(number: int) -> str:
     return letters
 
 
-def _build(dump: Path, output: Path) -> tuple[float, float, float]:
-    """Run `wit vocab build`; give seconds, seconds of all cores, and its largest process's peak in MB."""
+def _build(dump: Path, output: Path) -> Usage:
     options = ["--wordnet", "none", "--min-count", "10", "--min-bigram-count", "10"]
     command = [
         sys.executable,
@@ -152,13 +149,7 @@ def _build(dump: Path, output: Path) -> tuple[float, float, float]:
         "--output",
         str(output),
     ]
-    started = time.perf_counter()
-    process = subprocess.Popen([*command, *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    if status:
-        raise RuntimeError(f"wit vocab build ended with status {status}")
-    taken = time.perf_counter() - started
-    return taken, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
+    return run_measured([*command, *options])
 
 
 if __name__ == "__main__":

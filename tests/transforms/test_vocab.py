@@ -125,7 +125,8 @@ def test_bigrams_are_counted_exactly(
     bits = table_bits(100)
     with beam.Pipeline(local_runner(1)) as pipeline:
         bounds = BoundBigrams(lexicon, bits, least)
-        pipeline | beam.Create(parts) | bounds | SaveArrays(str(folder / "bounds.npz"))
+        groups = [tuple(parts[::2]), tuple(parts[1::2])]
+        pipeline | beam.Create(groups) | bounds | SaveArrays(str(folder / "bounds.npz"))
     marks = load_arrays(str(folder / "bounds.npz"))
     frequent = SavedArray.save(np.concatenate([marks["0"]]), str(folder / "bounds.npy"))
     with beam.Pipeline(local_runner(1)) as pipeline:

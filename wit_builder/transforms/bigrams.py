@@ -6,7 +6,7 @@ so that its count bounds theirs from above. The second counts by name only the b
 on a place that reaches the minimum; no frequent one is missed.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,6 @@ import apache_beam as beam
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from apache_beam.transforms.window import GlobalWindows
 
 from vocab.count import hash_pairs, pairs_of
 from vocab.lexicon import Lexicon, renumber, spell_pairs
@@ -24,13 +23,15 @@ from wit_builder.transforms.arrays import SavedArray
 from wit_builder.transforms.counts import SumFrequent, divide_counts
 
 SLICE_BITS = 16
-"""The table travels in slices of 2^16 places, 256 kB each."""
+"""The table travels in slices of 2^16 places, a byte each."""
+_MOST_COUNTED = 255
+"""Places count no further, nor than the minimum."""
 _LEAST_BITS, _MOST_BITS = SLICE_BITS, 26
 _WORDS_PER_PLACE = 8
 
 _BUCKET_SEED = 0xB0C
 
-Table = npt.NDArray[np.uint32]
+Table = npt.NDArray[np.uint8]
 
 
 def table_bits(words: int) -> int:
@@ -47,56 +48,70 @@ def table_bits(words: int) -> int:
 
 @dataclass(eq=False)
 class BoundBigrams(beam.PTransform):
-    """PCollection[str] of token parts -> PCollection[tuple[int, array]]: places that reach the minimum.
+    """PCollection[tuple[str, ...]] of token parts -> PCollection[tuple[int, array]]: frequent places.
 
-    By number of the slice, np.packbits of its 2^SLICE_BITS places.
+    By number of the slice, np.packbits of its 2^SLICE_BITS places. Each element, some
+    parts, makes one table; so a few large groups are best.
     """
 
     lexicon: Lexicon
     bits: int
     min_count: int
 
-    def expand(self, parts: "beam.PCollection[str]") -> "beam.PCollection[tuple[int, Any]]":
-        """Count places on each worker, then add up slice by slice."""
+    def expand(self, groups: "beam.PCollection[tuple[str, ...]]") -> "beam.PCollection[tuple[int, Any]]":
+        """Count the places of each group, then add up slice by slice."""
+        limit = min(self.min_count, _MOST_COUNTED)
         return (
-            parts
+            groups
             | "Spread" >> beam.Reshuffle()
-            | "Count places" >> beam.ParDo(_CountPlaces(self.lexicon, self.bits))
-            | "Add slices" >> beam.CombinePerKey(_add_slices)
-            | "Mark frequent" >> beam.Map(_mark_frequent, self.min_count)
+            | "Count places" >> beam.ParDo(_CountPlaces(self.lexicon, self.bits, limit))
+            | "Add slices" >> beam.CombinePerKey(_AddSlices(limit))
+            | "Mark frequent" >> beam.Map(_mark_frequent, limit)
         )
 
 
 class _CountPlaces(beam.DoFn):
-    def __init__(self, lexicon: Lexicon, bits: int) -> None:
-        self._saved, self._bits = lexicon, bits
+    def __init__(self, lexicon: Lexicon, bits: int, limit: int) -> None:
+        self._saved, self._bits, self._limit = lexicon, bits, limit
 
     def setup(self) -> None:
         self._lexicon = self._saved.open()
 
-    def start_bundle(self) -> None:
-        self._table: Table = np.zeros(1 << self._bits, np.uint32)
-
-    def process(self, path: str) -> None:
-        for pairs in _read_pairs(path, self._lexicon):
-            np.add.at(self._table, hash_pairs(pairs, self._bits), np.uint32(1))
-
-    def finish_bundle(self) -> Iterator[Any]:
-        for number, counts in enumerate(self._table.reshape(-1, 1 << SLICE_BITS)):
-            yield GlobalWindows.windowed_value((number, counts))
-        del self._table
+    def process(self, parts: Sequence[str]) -> Iterator[tuple[int, Table]]:
+        counts = np.zeros(1 << self._bits, np.uint32)
+        for part in parts:
+            for pairs in _read_pairs(part, self._lexicon):
+                np.add.at(counts, hash_pairs(pairs, self._bits), np.uint32(1))
+        limited = np.minimum(counts, np.uint32(self._limit)).astype(np.uint8)
+        yield from enumerate(limited.reshape(-1, 1 << SLICE_BITS))
 
 
-def _add_slices(tables: Iterable[Table]) -> Table:
-    total = np.zeros(1 << SLICE_BITS, np.uint32)
-    for table in tables:
-        total += table
-    return total
+class _AddSlices(beam.CombineFn):
+    """Adds counts that stop at a limit, which is all that has to be known of them."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+
+    def create_accumulator(self) -> Table:
+        return np.zeros(1 << SLICE_BITS, np.uint8)
+
+    def add_input(self, total: Table, counts: Table) -> Table:
+        total = np.minimum(total.astype(np.uint16) + counts, self._limit).astype(np.uint8)
+        return total
+
+    def merge_accumulators(self, tables: Iterable[Table]) -> Table:
+        total = self.create_accumulator()
+        for table in tables:
+            total = self.add_input(total, table)
+        return total
+
+    def extract_output(self, total: Table) -> Table:
+        return total
 
 
-def _mark_frequent(places: tuple[int, Table], min_count: int) -> tuple[int, npt.NDArray[np.uint8]]:
+def _mark_frequent(places: tuple[int, Table], limit: int) -> tuple[int, npt.NDArray[np.uint8]]:
     number, counts = places
-    return number, np.packbits(counts >= min_count)
+    return number, np.packbits(counts >= limit)
 
 
 def _read_pairs(path: str, lexicon: pa.Array) -> Iterator[UInt64s]:
