@@ -41,7 +41,7 @@ def site_content() -> dict[str, Any]:
         content[f"/page-{page}.html"] = "\n".join([*images, *_FAULTS])
     for number in range(IMAGES):
         content[f"/images/{number}.jpg"] = jpeg(number, 80, 64)
-    content["/images/copy.jpg"] = jpeg(0, 80, 64)
+    content["/images/copy.jpg"] = content["/images/other-copy.jpg"] = jpeg(0, 80, 64)
     content["/images/broken.jpg"] = jpeg(1)[:300]
     return content
 
@@ -52,6 +52,7 @@ def _caption(number: int) -> str:
 
 _FAULTS = (
     '<img src="/images/copy.jpg" alt="a copy of the red square">',
+    '<img src="/images/other-copy.jpg" alt="a copy of the copy">',  # few texts match it: never over the cap
     '<img src="/images/broken.jpg" alt="a broken square">',
     '<img src="/images/none.jpg" alt="a missing square">',
     '<img src="/images/1.jpg" alt="zzz qqq">',
