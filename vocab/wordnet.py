@@ -13,7 +13,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import nltk.data
+import nltk
 from nltk.corpus.reader import WordNetCorpusReader
 
 from vocab.entry import Entry
@@ -43,7 +43,7 @@ def find_wordnet(folder: str | None = None) -> Path:
 
     Args:
         folder: that holds data.noun; None looks in NLTK's data path, then where
-            Debian's wordnet-base puts it.
+            Debian's wordnet-base puts it, and then lets NLTK download it.
 
     Returns:
         The folder that holds data.noun, or the zip that NLTK's downloader leaves.
@@ -51,11 +51,20 @@ def find_wordnet(folder: str | None = None) -> Path:
     Raises:
         UserError: there is none.
     """
-    for place in [Path(folder)] if folder is not None else _usual_places():
+    found = _first([Path(folder)] if folder is not None else _usual_places())
+    if found is None and folder is None and nltk.download("wordnet", quiet=True):
+        found = _first(_usual_places())
+    if found is None:
+        where = f"in {folder}" if folder is not None else f"on NLTK's data path nor in {_DEBIAN_FOLDER}"
+        raise UserError(f"no WordNet (data.noun) {where}; {_REMEDY}")
+    return found
+
+
+def _first(places: Iterable[Path]) -> Path | None:
+    for place in places:
         if (place / "data.noun").is_file() or (place.suffix == ".zip" and place.is_file()):
             return place
-    where = f"in {folder}" if folder is not None else f"on NLTK's data path nor in {_DEBIAN_FOLDER}"
-    raise UserError(f"no WordNet (data.noun) {where}; {_REMEDY}")
+    return None
 
 
 def _usual_places() -> Iterator[Path]:

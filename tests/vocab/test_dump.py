@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 import zstandard
+from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.servers import site
 from vocab.dump import Page, read_pages, skip_reason
 from vocab.streams import Slice, list_slices, read_index
 from wit_builder.errors import UserError
@@ -177,6 +179,19 @@ def test_a_page_without_an_end_is_given_up(tmp_path: Path, monkeypatch: pytest.M
 def test_a_file_that_is_no_export_is_refused(content: bytes, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="is no MediaWiki export: it begins with '"):
         list(read_pages(_file(tmp_path, content)))
+
+
+def test_slices_of_a_remote_dump_are_read_by_ranges(tmp_path: Path) -> None:
+    path = _file(tmp_path, b"".join(STREAMS))
+
+    async def serve(request: web.Request) -> web.StreamResponse:
+        return web.FileResponse(path)
+
+    with site(serve) as running:
+        url = running.url("/wiki.xml.bz2")
+        slices = list_slices(url, 200)
+        assert len(slices) > 1
+        assert [page for part in slices for page in read_pages(url, part)] == EXPECTED
 
 
 def test_a_missing_dump_is_named() -> None:
