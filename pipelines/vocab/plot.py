@@ -56,6 +56,7 @@ def draw(vocabulary: Vocabulary) -> Any:
     if curves.lines:
         curves.legend()
     shares = describe(vocabulary.table).by_source
+    bars.locator_params(axis="x", nbins=4)
     drawn = bars.barh(list(shares), list(shares.values()))
     bars.bar_label(drawn, [f"{number:,}" for number in shares.values()], padding=3)
     bars.margins(x=0.2)
