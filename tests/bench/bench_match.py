@@ -26,6 +26,7 @@ import wordsegment
 
 from pipelines.demo.inputs import fetch_wordnet
 from tests.bench.table import Row, compare, rate, report
+from tests.metaclip import spacing
 from vocab.entry import Entry
 from vocab.lookup import QueryIndex
 from vocab.merge import merge
@@ -137,16 +138,6 @@ def search_all(
 
 def join_words(text: str) -> str:
     return f" {' '.join(tokenize(text))} "
-
-
-def spacing(text: str) -> str:
-    """MetaCLIP's published rule."""
-    spaced = f" {text} "
-    for mark in (",", ".", ";", ":", "?", "!", "`"):
-        spaced = spaced.replace(mark, f" {mark} ")
-    for blank in ("\t", "\n", "\r"):
-        spaced = spaced.replace(blank, " ")
-    return spaced
 
 
 PEERS = {Semantics.WORDS: join_words, Semantics.METACLIP: spacing}

@@ -36,7 +36,7 @@ def run_measured(command: Sequence[str]) -> Usage:
     with subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL) as process:
         while process.poll() is None:
             _look(process.pid, peaks, ticks)
-            time.sleep(_POLL_SECONDS)
+            time.sleep(_POLL_SECONDS)  # a peak can only be seen by looking now and then
     if process.returncode:
         raise subprocess.CalledProcessError(process.returncode, command)
     seconds = time.perf_counter() - started

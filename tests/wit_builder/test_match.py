@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.metaclip import spacing
 from vocab.lookup import QueryIndex
 from vocab.vocabulary import write_vocabulary
 from wit_builder import schemas
@@ -161,13 +162,3 @@ def half_a_million_queries(texts: list[str]) -> list[str]:
                 queries[" ".join(words[start:end])] = None
     made_up = (f"query {number} nowhere" for number in range(500_000))
     return [*queries, *made_up][:500_000]
-
-
-def spacing(text: str) -> str:
-    """MetaCLIP's published rule."""
-    spaced = f" {text} "
-    for mark in (",", ".", ";", ":", "?", "!", "`"):
-        spaced = spaced.replace(mark, f" {mark} ")
-    for blank in ("\t", "\n", "\r"):
-        spaced = spaced.replace(blank, " ")
-    return spaced
