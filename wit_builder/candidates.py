@@ -32,7 +32,6 @@ _GZIP_MAGIC = b"\x1f\x8b"
 _WARC_MAGIC = b"WARC/"
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 
-Judge = Callable[[str, str], DropReason | None]
 Count = Callable[[str], None]
 
 
@@ -46,27 +45,30 @@ class Page(NamedTuple):
     pairs: Sequence[html.Pair]
 
 
-def read_candidates(path: str, judge: Judge, agent: str, count: Count) -> Iterator[pa.RecordBatch]:
-    """Stream the candidates of one archive.
+def read_candidates(
+    path: str, agent: str, count: Count, start: int = 0, end: int | None = None
+) -> Iterator[pa.RecordBatch]:
+    """Stream the candidates of one archive, or of a slice of it.
 
     Args:
         path: WARC or WAT, plain, gzip (a member a record) or zstd.
-        judge: filter of (absolute URL, text): None to keep, or the reason to drop.
         agent: product token of our user agent, for rules that name it.
         count: called with "pages", "bad_records" and the like.
+        start: first byte of the slice; see `archives.slices_of`.
+        end: byte that the slice ends before; None reads to the end.
 
     Yields:
-        Batches of at most 1,000 rows in `REJECT_SCHEMA`: a candidate and the
-        reason to drop it, null if it stays.
+        Batches of at most 1,000 rows in `REJECT_SCHEMA`: a candidate and the reason why
+        its structure alone rules it out, null if it stays.
 
     Raises:
         UserError: the file is missing or is no WARC.
     """
     rows: list[tuple[object, ...]] = []
     archive = storage.basename(path)
-    for page in read_pages(path, agent, count):
+    for page in read_pages(path, agent, count, start, end):
         count("pages")
-        for row in _judged(page, archive, judge):
+        for row in _judged(page, archive):
             rows.append(row)
             if len(rows) == ROWS_PER_BATCH:
                 yield _batch(rows)
@@ -83,13 +85,13 @@ def _batch(rows: Sequence[tuple[object, ...]]) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays(columns, schema=REJECT_SCHEMA)
 
 
-def _judged(page: Page, archive: str, judge: Judge) -> Iterator[tuple[object, ...]]:
+def _judged(page: Page, archive: str) -> Iterator[tuple[object, ...]]:
     """Give the page's candidates, each with its reason to drop."""
     seen: set[str] = set()
     for pair in page.pairs:
         text = _encodable(" ".join(pair.text.split()))
         url = html.resolve(page.facts.base, pair.src)
-        reason = _basic_reason(pair, url, text) or judge(url or "", text)
+        reason = _basic_reason(pair, url, text)
         address = _encodable(url or pair.src)
         uid = uid_of(address, text)
         if reason is None and uid in seen:
@@ -128,7 +130,7 @@ def _basic_reason(pair: html.Pair, url: str | None, text: str) -> DropReason | N
     return None
 
 
-def read_pages(path: str, agent: str, count: Count) -> Iterator[Page]:
+def read_pages(path: str, agent: str, count: Count, start: int = 0, end: int | None = None) -> Iterator[Page]:
     """Stream the HTML pages of a WARC, or those that a WAT describes.
 
     What follows a place that cannot be read as WARC is counted as "unreadable_rest".
@@ -141,10 +143,12 @@ def read_pages(path: str, agent: str, count: Count) -> Iterator[Page]:
         head = handle.read(5)
         if not head.startswith((_GZIP_MAGIC, _ZSTD_MAGIC)) and head != _WARC_MAGIC:
             raise UserError(f"{path} is no WARC or WAT file (it begins with {head!r}); check the input")
-        handle.seek(0)
+        handle.seek(start)
         stream = _Stream(handle)
         try:
             for record in ArchiveIterator(stream, record_types=_RECORD_TYPES, parse_http=True):
+                if end is not None and record.stream_pos >= end:
+                    return
                 records, last = records + 1, record.stream_pos
                 page = _page(record, agent, count)
                 if page is not None:

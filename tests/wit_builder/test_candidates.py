@@ -18,9 +18,7 @@ Rows = list[dict[str, object]]
 
 def read(path: Path) -> tuple[Rows, Counter[str]]:
     counts: Counter[str] = Counter()
-    batches = read_candidates(
-        str(path), lambda url, text: None, "wit-builder", lambda what: counts.update([what])
-    )
+    batches = read_candidates(str(path), "wit-builder", lambda what: counts.update([what]))
     return [row for batch in batches for row in batch.to_pylist()], counts
 
 
