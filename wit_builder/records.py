@@ -137,6 +137,8 @@ class FetchedImage(MatchedPair):
     error_message: str | None = None
     rights: str | None = None
     """Ground on which the site refuses use of the image; None if it does not."""
+    rights_set_aside: str | None = None
+    """Ground that an option told us not to honour; None if there is none."""
     sha256: str | None = None
     """Of the original bytes."""
     phash: str | None = None
@@ -147,6 +149,8 @@ class FetchedImage(MatchedPair):
     height: int | None = None
     original_width: int | None = None
     original_height: int | None = None
+    exif: str | None = None
+    """JSON object of the original's Exif tags by name; None unless asked for."""
     fetched_at: datetime | None = None
     store_file: str | None = None
     store_offset: int | None = None
