@@ -10,6 +10,7 @@ import socket
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any, Self
 
 import aiohttp
@@ -38,6 +39,9 @@ class DownloadOptions:
     max_bytes: int = field(default=20_000_000, metadata={"help": "largest body, decoded, in bytes"})
     max_redirects: int = field(default=5, metadata={"help": "redirects followed per URL"})
     requests_per_second: float = field(default=1.0, metadata={"help": "per host and port; 0: no limit"})
+    total_requests_per_second: float = field(
+        default=0.0, metadata={"help": "of all hosts together; 0: no limit", "tuning": True}
+    )
     connections_per_host: int = field(
         default=2, metadata={"help": "connections open to one host and port", "tuning": True}
     )
@@ -52,9 +56,26 @@ class DownloadOptions:
         for name in ("timeout_seconds", "max_bytes", "connections_per_host", "connections"):
             if getattr(self, name) <= 0:
                 raise UserError(f"{name} is {getattr(self, name)}; give a number above 0")
-        for name in ("max_redirects", "requests_per_second", "retries", "max_retry_wait"):
+        for name in (
+            "max_redirects",
+            "requests_per_second",
+            "total_requests_per_second",
+            "retries",
+            "max_retry_wait",
+        ):
             if getattr(self, name) < 0:
                 raise UserError(f"{name} is {getattr(self, name)}; give 0 or more")
+
+
+class _Answer(aiohttp.ClientResponse):
+    """Remembers who answered; aiohttp lets go of the connection with the last byte."""
+
+    ip = ""
+
+    async def start(self, connection: Any) -> aiohttp.ClientResponse:
+        peer = connection.transport and connection.transport.get_extra_info("peername")
+        self.ip = peer[0] if peer else ""
+        return await super().start(connection)
 
 
 class _PrivateAddressError(OSError):
@@ -117,13 +138,15 @@ class Downloader:
     def __init__(self, options: DownloadOptions) -> None:
         self.options = options
         self._paces: dict[str, Pace] = {}
-        self._connections = asyncio.Semaphore(options.connections)
+        total_rate = options.total_requests_per_second
+        self._everyone = Pace(options.connections, 1 / total_rate if total_rate else 0.0)
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
         guard = None if self.options.allow_private_networks else _public_socket
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=300, socket_factory=guard),
+            response_class=_Answer,
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(total=None),  # one budget over all hops: TimeLeft
             auto_decompress=False,  # the limit is on the decoded size: _read
@@ -210,8 +233,10 @@ class Downloader:
         if isinstance(target, FetchError):
             return HttpResponse(url, url, error=target)
         answer = HttpResponse(url, str(target))
-        body, error = b"", None
-        async with self._pace(url).turn(), self._connections:
+        body, error = bytearray(), None
+        async with self._pace(url).turn(), self._everyone.turn():
+            clock = asyncio.get_running_loop().time
+            began, answer = clock(), replace(answer, asked_at=datetime.now(UTC))
             try:
                 async with (
                     wish.time_left.running(),
@@ -219,33 +244,34 @@ class Downloader:
                 ):
                     answer = _with_head(answer, response)
                     if wish.want_body is None or wish.want_body(answer):
-                        body, error = await self._read(response)
+                        error = await self._read(response, body)
             except _EXPECTED as fault:
-                return replace(answer, error=_fault(fault))
+                error = _fault(fault)
+                return replace(answer, body=bytes(body), error=error, seconds=clock() - began)
         if error is None and not 200 <= response.status < 300:
             error = FetchError.HTTP_STATUS
-        return replace(answer, body=body, error=error)
+        return replace(answer, body=bytes(body), error=error, seconds=clock() - began)
 
-    async def _read(self, response: aiohttp.ClientResponse) -> tuple[bytes, FetchError | None]:
-        """Read a body up to the limit, undoing gzip as it comes."""
+    async def _read(self, response: aiohttp.ClientResponse, body: bytearray) -> FetchError | None:
+        """Read up to the limit into a body, undoing gzip as it comes."""
         limit = self.options.max_bytes
         encoding = response.headers.get("Content-Encoding", "").strip().lower()
         if encoding in ("br", "zstd", "compress", "deflate"):  # not asked for
-            return b"", FetchError.BAD_RESPONSE
+            return FetchError.BAD_RESPONSE
         if (response.content_length or 0) > limit:
-            return b"", FetchError.TOO_LARGE
+            return FetchError.TOO_LARGE
         gunzip = zlib.decompressobj(zlib.MAX_WBITS | 16) if encoding in ("gzip", "x-gzip") else None
-        body = bytearray()
         async for chunk in response.content.iter_chunked(_CHUNK):
             # one byte over the limit is enough to know
             body += gunzip.decompress(chunk, limit + 1 - len(body)) if gunzip else chunk
             if len(body) > limit:
                 response.close()
-                return bytes(body[:limit]), FetchError.TOO_LARGE
+                del body[limit:]
+                return FetchError.TOO_LARGE
             if gunzip and gunzip.eof:  # what follows is ignored, as browsers do
                 break
         whole = gunzip is None or gunzip.eof or not body
-        return bytes(body), None if whole else FetchError.INCOMPLETE_BODY
+        return None if whole else FetchError.INCOMPLETE_BODY
 
 
 def _target(url: str) -> URL | FetchError:
@@ -264,6 +290,7 @@ def _with_head(answer: HttpResponse, response: aiohttp.ClientResponse) -> HttpRe
     return replace(
         answer,
         status=response.status,
+        ip=getattr(response, "ip", ""),
         reason=response.reason or "",
         headers=_pairs(response.headers),
         request_headers=_pairs(response.request_info.headers),

@@ -85,9 +85,10 @@ class RobotsPolicy:
             self._sites.popitem(last=False)
         async with site.lock:  # one download however many ask at once
             if self._clock() >= site.expires_at:
-                site.rules = _parse(await self._download(f"{origin}/robots.txt"))
+                response = await self._download(f"{origin}/robots.txt")
+                site.rules = _parse(response)
                 lifetime = _LIFETIME if site.rules else _LIFETIME_OF_FAULTS
-                site.expires_at = self._clock() + lifetime
+                site.expires_at = self._clock() + lifetime - response.age
         return site.rules
 
 

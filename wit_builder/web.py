@@ -6,6 +6,7 @@ meets the HTTP client and the robots.txt policy only through the interfaces here
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from typing import Protocol
@@ -54,11 +55,19 @@ class HttpResponse:
     reason: str = ""
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes = b""
-    """Content-Encoding undone; with `too_large`, at most the first max_bytes."""
+    """Content-Encoding undone; with an error, what came before it, at most the first max_bytes."""
     error: FetchError | None = None
     refusal: Refusal | None = None
     """Ground on which a redirect was refused."""
     request_headers: tuple[tuple[str, str], ...] = ()
+    ip: str = ""
+    """Address of the server that answered; empty if none did."""
+    asked_at: datetime | None = None
+    """UTC time at which the last request began."""
+    seconds: float = 0.0
+    """The last request took, its body included."""
+    age: float = 0.0
+    """Seconds since it was asked for, if it was kept in between."""
 
     def header(self, name: str) -> str:
         """Give a header's values, joined by commas; empty if it is absent."""
