@@ -23,9 +23,10 @@ import pyarrow.parquet as pq
 from wit_builder import storage
 from wit_builder.errors import UserError
 from wit_builder.hashing import UInt64s
-from wit_builder.keys import SEEN, bucket_edges, index_of, uids_of
+from wit_builder.keys import SEEN, bucket_edges, uids_of
 from wit_builder.matches import Counts
 from wit_builder.parts import PartSummary, part_path, read_table, write_table
+from wit_builder.segments import index_of
 
 _POINTER = "CURRENT"
 _FACTS = "state.json"

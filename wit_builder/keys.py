@@ -17,10 +17,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from wit_builder import storage
 from wit_builder.hashing import UInt64s, hash_text, mix, uid_halves
 from wit_builder.matches import Rows
 from wit_builder.schemas import MATCHED_PAIR
+from wit_builder.segments import decode_rows, encode_rows
 
 READ = ["uid", "page_url", "text_source", "archive", "archive_offset", "matched_query_ids"]
 """Columns of a pair that its key is made of."""
@@ -54,7 +54,6 @@ buckets segments are read, 14 million of 10 billion pairs."""
 FEWEST_ITEMS = 8
 MOST_ITEMS = 256
 
-_IPC = pa.ipc.IpcWriteOptions(compression=pa.Codec("zstd", 1))
 
 
 def rows_per_item(rows: int) -> int:
@@ -184,30 +183,13 @@ def divide_keys(keys: pa.Table, bits: int) -> tuple[list[bytes], Rows]:
     uids = uids_of(keys)
     stay, lost = keep_one_per_uid(uids, keys.column("place"), keys.column("origin").to_numpy())
     edges = bucket_edges(uids[stay, 0], bits)
-    segments = [_encode(keys.take(pa.array(stay[first:last]))) for first, last in pairwise(edges)]
+    segments = [encode_rows(keys.take(pa.array(stay[first:last]))) for first, last in pairwise(edges)]
     return segments, np.sort(lost)
 
 
 def uids_of(table: pa.Table) -> UInt64s:
     """Read the halves of a table's uids: uint64 of shape (n, 2)."""
     return np.column_stack([table.column(name).to_numpy() for name in ("uid_high", "uid_low")])
-
-
-def _encode(keys: pa.Table) -> bytes:
-    if not keys.num_rows:
-        return b""
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, keys.schema, options=_IPC) as stream:
-        stream.write_table(keys)
-    encoded: bytes = sink.getvalue().to_pybytes()
-    return encoded
-
-
-def _decode(segment: bytes) -> pa.Table:
-    if not segment:
-        return KEY.empty_table()
-    with pa.ipc.open_stream(segment) as stream:
-        return stream.read_all()
 
 
 class Merged(NamedTuple):
@@ -228,7 +210,7 @@ def merge_keys(segments: Iterable[bytes], seen: UInt64s) -> Merged:
         segments: of `divide_keys`, one of each group.
         seen: halves of the uids of this bucket that a state has counted before, shape (s, 2).
     """
-    tables = [_decode(segment) for segment in segments]
+    tables = [decode_rows(segment, KEY) for segment in segments]
     groups = np.repeat(np.arange(len(tables)), [table.num_rows for table in tables])
     keys = pa.concat_tables(tables)
     uids = uids_of(keys)
@@ -284,13 +266,3 @@ def mark_lost(
         mask[lost[first:last] - start] = True
         yield batch, mask
         start += batch.num_rows
-
-
-def segments_path(part: str) -> str:
-    """Name the file of segments beside a part; it is written first, the part commits it."""
-    return part.removesuffix(".parquet") + ".segments"
-
-
-def index_of(part: str) -> int:
-    """Give the index in a part's name, part-SSSSS-of-NNNNN.parquet."""
-    return int(storage.basename(part).split("-")[1])

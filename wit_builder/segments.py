@@ -5,19 +5,51 @@ segment of every file by exact range. So two sets of work items exchange data th
 files, without a shuffle that would hold it in memory.
 
 The file begins with int64 offsets, little-endian, one more than there are segments;
-the segments follow.
+the segments follow. A segment of rows is an Arrow IPC stream, zstd; of no rows no bytes.
 """
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+import pyarrow as pa
 
 from wit_builder import storage
 
 _OFFSET_BYTES = 8
 _READERS = 16
 """A segment of an object store takes tens of milliseconds, nearly all of it waiting."""
+
+_IPC = pa.ipc.IpcWriteOptions(compression=pa.Codec("zstd", 1))
+
+
+def segments_path(part: str) -> str:
+    """Name the file of segments beside a part; it is written first, the part commits it."""
+    return part.removesuffix(".parquet") + ".segments"
+
+
+def index_of(part: str) -> int:
+    """Give the index in a part's name, part-SSSSS-of-NNNNN.parquet."""
+    return int(storage.basename(part).split("-")[1])
+
+
+def encode_rows(rows: pa.Table) -> bytes:
+    """Make a segment of rows."""
+    if not rows.num_rows:
+        return b""
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, rows.schema, options=_IPC) as stream:
+        stream.write_table(rows)
+    encoded: bytes = sink.getvalue().to_pybytes()
+    return encoded
+
+
+def decode_rows(segment: bytes, schema: pa.Schema) -> pa.Table:
+    """Read the rows of a segment."""
+    if not segment:
+        return schema.empty_table()
+    with pa.ipc.open_stream(segment) as stream:
+        return stream.read_all()
 
 
 def write_segments(path: str, segments: Sequence[bytes]) -> None:

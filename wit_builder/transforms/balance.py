@@ -8,7 +8,6 @@ import pyarrow as pa
 from wit_builder import keys, schemas, storage
 from wit_builder.balance import Rule, select
 from wit_builder.balance_state import SeenUids, write_seen
-from wit_builder.keys import index_of, segments_path
 from wit_builder.parts import (
     PartSummary,
     part_path,
@@ -19,7 +18,7 @@ from wit_builder.parts import (
     write_table,
 )
 from wit_builder.records import DropReason
-from wit_builder.segments import read_segments, write_segments
+from wit_builder.segments import index_of, read_segments, segments_path, write_segments
 from wit_builder.transforms.parts import ROWS_PER_READ, WorkItem
 from wit_builder.transforms.passes import MatchSource, SavedRule
 
