@@ -56,7 +56,17 @@ class DropReason(StrEnum):
     TEXT_TOO_LONG = "text_too_long"
     TEXT_NOT_WORDS = "text_not_words"
     TEXT_IS_FILE_NAME = "text_is_file_name"
+    TEXT_IS_URL = "text_is_url"
+    TEXT_IS_PLACEHOLDER = "text_is_placeholder"
+    TEXT_HAS_CONTROLS = "text_has_controls"
+    TEXT_IS_MOJIBAKE = "text_is_mojibake"
     NOT_A_PHOTO_URL = "not_a_photo_url"
+    BLOCKED_HOST = "blocked_host"
+    BLOCKED_TEXT = "blocked_text"
+    OTHER_LANGUAGE = "other_language"
+    REPEATED_TEXT = "repeated_text"
+    URL_OVER_CAP = "url_over_cap"
+    HOST_OVER_CAP = "host_over_cap"
     # match
     NO_QUERY = "no_query"
     # balance, candidates
