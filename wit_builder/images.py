@@ -1,7 +1,7 @@
 """Turn the bytes of an image from the web into a small one, or say why not.
 
-Pillow decodes: a short list of formats, sizes checked from the header before any
-pixel is made. OpenCV shrinks and encodes; `pixels` says how.
+Pillow reads the header: a short list of formats, sizes checked before any pixel is made.
+`decode` makes pixels, `pixels` shrinks them, OpenCV encodes.
 """
 
 import hashlib
@@ -10,7 +10,7 @@ import os
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import lru_cache
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import cv2
 import numpy as np
@@ -18,8 +18,10 @@ import pdqhash
 from PIL import Image
 
 from wit_builder import pixels
+from wit_builder.decode import SIDEWAYS, decode, exif_text, is_want_of_memory, read_exif, to_srgb, turn_of
 from wit_builder.errors import UserError
 from wit_builder.pixels import Pixels, Size
+from wit_builder.svg import looks_like_svg, rasterize
 
 Image.MAX_IMAGE_PIXELS = None  # `ImageOptions.max_pixels` is the limit, checked before any pixel is made
 
@@ -53,7 +55,11 @@ class ImageError(StrEnum):
     TOO_MANY_PIXELS = "too_many_pixels"
     TOO_SMALL = "too_small"
     ASPECT_RATIO = "aspect_ratio"
+    IMAGE_AREA = "image_area"
     DECODE_FAILED = "decode_failed"
+    DECODE_MEMORY = "decode_memory"
+    DECODE_TIMEOUT = "decode_timeout"
+    DECODER_CRASHED = "decoder_crashed"
     ENCODE_FAILED = "encode_failed"
 
 
@@ -75,7 +81,16 @@ class ImageOptions:
     max_aspect_ratio: float | None = field(
         default=None, metadata={"help": "greatest longer side / shorter side"}
     )
-    max_pixels: int = field(default=64_000_000, metadata={"help": "greatest width x height that is decoded"})
+    max_image_area: float | None = field(
+        default=None, metadata={"help": "greatest width x height that is wanted"}
+    )
+    max_pixels: int = field(
+        default=300_000_000, metadata={"help": "greatest width x height that is decoded at all"}
+    )
+    keep_exif: bool = field(default=False, metadata={"help": "keep Exif tags in the index, without places"})
+    rasterize_svg: bool = field(
+        default=False, metadata={"help": "draw SVG that refers to nothing outside itself, without text"}
+    )
     backend: str = field(
         default="opencv", metadata={"help": "opencv, or img2dataset: its own Resizer and its pixels"}
     )
@@ -93,7 +108,7 @@ class ImageOptions:
             raise UserError(
                 f"encode_quality is {self.encode_quality}; {self.encode_format} takes 0 to {best}"
             )
-        for name in ("image_size", "max_aspect_ratio", "max_pixels"):
+        for name in ("image_size", "max_aspect_ratio", "max_image_area", "max_pixels"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise UserError(f"{name} is {getattr(self, name)}; give 1 or more")
@@ -114,6 +129,8 @@ class ProcessedImage:
     """PDQ of the resized image, 64 hex digits."""
     phash_quality: int
     """0 (flat) to 100."""
+    exif: str | None = None
+    """JSON object; None unless asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,27 +163,43 @@ def process_image(data: bytes, options: ImageOptions) -> ProcessedImage | ImageF
     sha256 = hashlib.sha256(data).hexdigest()
     process = _by_img2dataset if options.backend == "img2dataset" else _by_opencv
     try:
+        if options.rasterize_svg and looks_like_svg(data):
+            data = _drawn(data)
         image = _open(data, options)
-        encoded, resized, (original_width, original_height) = process(data, image, options)
+        done = process(data, image, options)
     except _NoImageError as failure:
         return ImageFailure(failure.error, sha256)
-    bits, quality = pdqhash.compute(np.ascontiguousarray(resized))
+    except MemoryError:
+        return ImageFailure(ImageError.DECODE_MEMORY, sha256)
+    bits, quality = pdqhash.compute(np.ascontiguousarray(done.pixels))
     return ProcessedImage(
-        data=encoded,
-        width=resized.shape[1],
-        height=resized.shape[0],
-        original_width=original_width,
-        original_height=original_height,
+        data=done.data,
+        width=done.pixels.shape[1],
+        height=done.pixels.shape[0],
+        original_width=done.original_size[0],
+        original_height=done.original_size[1],
+        exif=done.exif,
         sha256=sha256,
         phash=np.packbits(bits).tobytes().hex(),
         phash_quality=int(quality),
     )
 
 
+def _drawn(data: bytes) -> bytes:
+    try:
+        return rasterize(data)
+    except ValueError:
+        raise _NoImageError(ImageError.UNSUPPORTED_FORMAT) from None
+    except Exception:  # noqa: BLE001 - as in _open
+        raise _NoImageError(ImageError.DECODE_FAILED) from None
+
+
 def _open(data: bytes, options: ImageOptions) -> Image.Image:
     """Read the header and judge it; no pixel is decoded."""
     try:
         image = Image.open(io.BytesIO(data), formats=_FORMATS)
+    except MemoryError:  # Pillow makes the canvas of a WebP at once
+        raise
     except Exception:  # noqa: BLE001 - Pillow's parsers raise anything at all on hostile bytes
         known = any(data[at : at + len(magic)] == magic for at, magic in _OTHER_FORMATS)
         raise _NoImageError(ImageError.UNSUPPORTED_FORMAT if known else ImageError.NOT_AN_IMAGE) from None
@@ -179,30 +212,40 @@ def _open(data: bytes, options: ImageOptions) -> Image.Image:
         raise _NoImageError(ImageError.TOO_SMALL)
     if options.max_aspect_ratio is not None and longer / shorter > options.max_aspect_ratio:
         raise _NoImageError(ImageError.ASPECT_RATIO)
+    if options.max_image_area is not None and shorter * longer > options.max_image_area:
+        raise _NoImageError(ImageError.IMAGE_AREA)
     return image
 
 
-_Processed = tuple[bytes, Pixels, Size]
-"""Encoded file, pixels, original (width, height)."""
+class _Processed(NamedTuple):
+    data: bytes
+    pixels: Pixels
+    original_size: Size
+    """Width and height, upright."""
+    exif: str | None = None
 
 
-def _by_opencv(_: bytes, image: Image.Image, options: ImageOptions) -> _Processed:
+def _by_opencv(data: bytes, image: Image.Image, options: ImageOptions) -> _Processed:
     if image.mode == "F":
         raise _NoImageError(ImageError.UNSUPPORTED_FORMAT)
-    target = _target(image.size, options)
-    sideways = pixels.is_sideways(image)
-    size = image.size[::-1] if sideways else image.size
+    full_size = image.size  # decoding may make it less
+    target = _target(full_size, options)
+    exif = read_exif(image)
     try:
-        decoded = pixels.decode(image, target)
-    except Exception:  # noqa: BLE001 - as in _open
-        raise _NoImageError(ImageError.DECODE_FAILED) from None
-    if target is None:
-        result = np.asarray(decoded)
-    else:
-        upright = target[::-1] if sideways else target
-        result = pixels.resize(decoded, upright, shrink=upright[0] < size[0])
+        result = decode(image, data, target)
+        if target is not None:
+            result = pixels.resize(result, target)
+        result = to_srgb(pixels.on_white(result), image.info.get("icc_profile"))
+    except Exception as error:  # noqa: BLE001 - as in _open
+        short = is_want_of_memory(error)
+        raise _NoImageError(ImageError.DECODE_MEMORY if short else ImageError.DECODE_FAILED) from None
+    turn = turn_of(exif)
+    if turn is not None:
+        result = np.asarray(Image.fromarray(result).transpose(turn))
+    if target is not None:
         result = pixels.crop_or_pad(result, options.image_size, options.resize_mode)
-    return _encode(result, options), result, size
+    size = full_size[::-1] if turn in SIDEWAYS else full_size
+    return _Processed(_encode(result, options), result, size, exif_text(exif) if options.keep_exif else None)
 
 
 def _target(size: Size, options: ImageOptions) -> Size | None:
@@ -251,4 +294,6 @@ def _by_img2dataset(data: bytes, image: Image.Image, options: ImageOptions) -> _
     if error is not None:
         raise _NoImageError(ImageError.DECODE_FAILED)
     decoded = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR)
-    return encoded, cast(Pixels, cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB)), (width, height)
+    resized = cast(Pixels, cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB))
+    exif = exif_text(read_exif(image)) if options.keep_exif else None
+    return _Processed(encoded, resized, (width, height), exif)
