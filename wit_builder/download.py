@@ -20,9 +20,12 @@ from wit_builder.addresses import AGENT_TOKEN, host_key, refused_address
 from wit_builder.errors import UserError
 from wit_builder.hashing import hash_text
 from wit_builder.pace import Pace, TimeLeft
-from wit_builder.web import REDIRECTS, FetchError, HttpResponse, MayFollow, WantBody
+from wit_builder.rates import Rates
+from wit_builder.web import REDIRECTS, AwaitRoom, FetchError, HttpResponse, MayFollow, WantBody
 
-_ASK_AGAIN = frozenset({429, 503})
+_BUSY = frozenset({429, 503})
+_ASK_AGAIN = _BUSY | {502, 504}
+_PASSING = frozenset({FetchError.CONNECTION_RESET, FetchError.INCOMPLETE_BODY})
 _MAX_URL = 8_000  # characters
 _CHUNK = 1 << 16  # bytes
 _FIRST_PAUSE = 0.5  # seconds before the first retry, doubled each time
@@ -38,7 +41,10 @@ class DownloadOptions:
     )
     max_bytes: int = field(default=20_000_000, metadata={"help": "largest body, decoded, in bytes"})
     max_redirects: int = field(default=5, metadata={"help": "redirects followed per URL"})
-    requests_per_second: float = field(default=1.0, metadata={"help": "per host and port; 0: no limit"})
+    requests_per_second: float = field(default=1.0, metadata={"help": "per registrable domain; 0: no limit"})
+    rate_rules: tuple[str, ...] = field(
+        default=(), metadata={"help": "other rates for content networks: cdn.example.com=20; repeatable"}
+    )
     total_requests_per_second: float = field(
         default=0.0, metadata={"help": "of all hosts together; 0: no limit", "tuning": True}
     )
@@ -46,7 +52,7 @@ class DownloadOptions:
         default=2, metadata={"help": "connections open to one host and port", "tuning": True}
     )
     connections: int = field(default=256, metadata={"help": "connections open in all", "tuning": True})
-    retries: int = field(default=2, metadata={"help": "after a reset, 429 or 503"})
+    retries: int = field(default=2, metadata={"help": "after a reset, a cut body, 429, 502, 503 or 504"})
     max_retry_wait: float = field(default=30.0, metadata={"help": "longest Retry-After honoured, seconds"})
     allow_private_networks: bool = field(
         default=False, metadata={"help": "allow addresses that are not public"}
@@ -65,6 +71,15 @@ class DownloadOptions:
         ):
             if getattr(self, name) < 0:
                 raise UserError(f"{name} is {getattr(self, name)}; give 0 or more")
+        self.rates()
+
+    def rates(self) -> Rates:
+        """Give who is asked how often.
+
+        Raises:
+            UserError: a rule cannot be read.
+        """
+        return Rates(self.requests_per_second, self.rate_rules)
 
 
 class _Answer(aiohttp.ClientResponse):
@@ -125,6 +140,7 @@ class _Wish:
     follow: bool
     may_follow: MayFollow | None
     want_body: WantBody | None
+    await_room: AwaitRoom | None
     time_left: TimeLeft
 
 
@@ -137,9 +153,12 @@ class Downloader:
 
     def __init__(self, options: DownloadOptions) -> None:
         self.options = options
+        self._rates = options.rates()
         self._paces: dict[str, Pace] = {}
+        self._slots: dict[str, asyncio.Semaphore] = {}
         total_rate = options.total_requests_per_second
-        self._everyone = Pace(options.connections, 1 / total_rate if total_rate else 0.0)
+        self._everyone = Pace(1 / total_rate if total_rate else 0.0)
+        self._connections = asyncio.Semaphore(options.connections)
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
@@ -161,14 +180,21 @@ class Downloader:
             await self._session.close()
 
     def slow_down(self, url: str, seconds: float) -> None:
-        """Keep at least this many seconds between requests to a URL's host (Crawl-delay)."""
-        pace = self._pace(url)
-        pace.interval = max(pace.interval, seconds)
+        """Keep at least this many seconds between requests to a URL's site (Crawl-delay)."""
+        self._pace(url).slow_down(seconds)
 
     def _pace(self, url: str) -> Pace:
-        rate = self.options.requests_per_second
-        new = Pace(self.options.connections_per_host, 1 / rate if rate else 0.0)
-        return self._paces.setdefault(host_key(url), new)
+        group = self._rates.group_of(url)
+        if group not in self._paces:
+            rate = self._rates.rate_of(group)
+            self._paces[group] = Pace(1 / rate if rate else 0.0)
+        return self._paces[group]
+
+    def _slot(self, url: str) -> asyncio.Semaphore:
+        key = host_key(url)
+        if key not in self._slots:
+            self._slots[key] = asyncio.Semaphore(self.options.connections_per_host)
+        return self._slots[key]
 
     async def get(
         self,
@@ -178,6 +204,7 @@ class Downloader:
         follow: bool = True,
         may_follow: MayFollow | None = None,
         want_body: WantBody | None = None,
+        await_room: AwaitRoom | None = None,
     ) -> HttpResponse:
         """Download one URL; remote failures come back as `error`.
 
@@ -187,11 +214,13 @@ class Downloader:
             follow: follow redirects; otherwise a redirect is an answer like any other.
             may_follow: asked before each redirect is followed.
             want_body: asked when the head has come; without it every body is wanted.
+            await_room: awaited before a body is read, while the URL's time stands still.
 
         Raises:
             RuntimeError: the client is used outside its `async with`.
         """
-        wish = _Wish(headers or {}, follow, may_follow, want_body, TimeLeft(self.options.timeout_seconds))
+        time_left = TimeLeft(self.options.timeout_seconds)
+        wish = _Wish(headers or {}, follow, may_follow, want_body, await_room, time_left)
         for attempt in range(self.options.retries + 1):
             response = await self._follow(url, wish)
             pause = self._pause(response, attempt)
@@ -200,9 +229,17 @@ class Downloader:
             self._pace(response.final_url).hold(pause)
         return response
 
+    def _note(self, response: HttpResponse) -> None:
+        """Ask a busy site more rarely, and one that answers as often as usual in the end."""
+        pace = self._pace(response.final_url)
+        if response.status in _BUSY:
+            pace.back_off()
+        elif response.error is None:
+            pace.ease()
+
     def _pause(self, response: HttpResponse, attempt: int) -> float | None:
         """Give the seconds to wait before the next attempt; None if there is to be none."""
-        again = response.error is FetchError.CONNECTION_RESET or response.status in _ASK_AGAIN
+        again = response.error in _PASSING or response.status in _ASK_AGAIN
         if not again or attempt >= self.options.retries:
             return None
         jitter = hash_text(response.url, seed=attempt) / 2**64  # [0, 1), the same in every run
@@ -232,22 +269,33 @@ class Downloader:
         target = _target(url)
         if isinstance(target, FetchError):
             return HttpResponse(url, url, error=target)
-        answer = HttpResponse(url, str(target))
-        body, error = bytearray(), None
-        async with self._pace(url).turn(), self._everyone.turn():
-            clock = asyncio.get_running_loop().time
-            began, answer = clock(), replace(answer, asked_at=datetime.now(UTC))
-            try:
-                async with (
-                    wish.time_left.running(),
-                    self._session.get(target, headers=wish.headers, allow_redirects=False) as response,
-                ):
-                    answer = _with_head(answer, response)
-                    if wish.want_body is None or wish.want_body(answer):
+        async with self._slot(url):
+            await self._pace(url).turn()
+            async with self._connections:
+                await self._everyone.turn()
+                response = await self._exchange(self._session, target, url, wish)
+        self._note(response)
+        return response
+
+    async def _exchange(
+        self, session: aiohttp.ClientSession, target: URL, url: str, wish: _Wish
+    ) -> HttpResponse:
+        """Ask once and read the answer."""
+        clock = asyncio.get_running_loop().time
+        began, body, error = clock(), bytearray(), None
+        answer = HttpResponse(url, str(target), asked_at=datetime.now(UTC))
+        try:
+            async with wish.time_left.running():
+                response = await session.get(target, headers=wish.headers, allow_redirects=False)
+            async with response:
+                answer = _with_head(answer, response)
+                if wish.want_body is None or wish.want_body(answer):
+                    if wish.await_room:
+                        await wish.await_room(answer)
+                    async with wish.time_left.running():
                         error = await self._read(response, body)
-            except _EXPECTED as fault:
-                error = _fault(fault)
-                return replace(answer, body=bytes(body), error=error, seconds=clock() - began)
+        except _EXPECTED as fault:
+            return replace(answer, body=bytes(body), error=_fault(fault), seconds=clock() - began)
         if error is None and not 200 <= response.status < 300:
             error = FetchError.HTTP_STATUS
         return replace(answer, body=bytes(body), error=error, seconds=clock() - began)

@@ -32,6 +32,8 @@ class FetchError(StrEnum):
     INCOMPLETE_BODY = "incomplete_body"
     CONNECTION_RESET = "connection_reset"
     HTTP_STATUS = "http_status"
+    HOST_UNAVAILABLE = "host_unavailable"
+    """Not asked: the host did not answer several times in a row."""
 
 
 class Refusal(StrEnum):
@@ -42,6 +44,7 @@ class Refusal(StrEnum):
     ROBOTS_DELAY = "robots.txt crawl delay too long"
     ROBOTS_UNREACHABLE = "robots.txt unreachable"
     """For now; the site has not said no."""
+    TDM_RESERVED = "tdmrep.json reserves"
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +124,9 @@ MayFollow = Callable[[str], Awaitable[Refusal | None]]
 WantBody = Callable[[HttpResponse], bool]
 """Asked when the head has come: whether to download the body."""
 
+AwaitRoom = Callable[[HttpResponse], Awaitable[None]]
+"""Told the head, it waits until there is room for the body."""
+
 
 class HttpClient(Protocol):
     """The polite HTTP client, as the stages use it."""
@@ -133,6 +139,7 @@ class HttpClient(Protocol):
         follow: bool = True,
         may_follow: MayFollow | None = None,
         want_body: WantBody | None = None,
+        await_room: AwaitRoom | None = None,
     ) -> HttpResponse:
         """Download one URL; remote failures come back as `error`.
 
@@ -142,6 +149,7 @@ class HttpClient(Protocol):
             follow: follow redirects; otherwise a redirect is an answer like any other.
             may_follow: asked before each redirect is followed.
             want_body: asked when the head has come; without it every body is wanted.
+            await_room: awaited before a body is read, while the URL's time stands still.
         """
 
     def slow_down(self, url: str, seconds: float) -> None:
