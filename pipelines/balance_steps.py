@@ -1,7 +1,6 @@
 """The steps of a balance, each a set of work items or a small pass."""
 
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -14,16 +13,16 @@ from pipelines.session import Stage
 from wit_builder import keys, storage, thresholds
 from wit_builder.balance import Mode
 from wit_builder.balance_state import Generation, SeenUids
-from wit_builder.manifest import sum_footers
+from wit_builder.manifest import read_footers, sum_footers
 from wit_builder.matches import Counts
-from wit_builder.parts import list_parts, part_path, read_summary
+from wit_builder.parts import list_parts, part_path
 from wit_builder.thresholds import Entries
 from wit_builder.transforms.arrays import SavedArray
-from wit_builder.transforms.balance import DISTINCT_MATCHES, CopyPart, MergeKeys, SelectPairs, SortKeys
+from wit_builder.transforms.balance import DISTINCT_MATCHES, CopyPart, MergeKeys, SelectPairs
+from wit_builder.transforms.keys import SortKeys
 from wit_builder.transforms.parts import WorkItem
 from wit_builder.transforms.passes import CountKept, MatchSource, SavedRule
 
-_FOOTER_READERS = 16
 _WORK = ("keys", "distinct", "work")
 
 
@@ -53,8 +52,7 @@ class BalanceSteps:
     @cached_property
     def rows(self) -> list[int]:
         """Rows of each part."""
-        with ThreadPoolExecutor(_FOOTER_READERS) as readers:
-            return [summary.rows_out for summary in readers.map(read_summary, self.parts)]
+        return [footer.rows_out for footer in read_footers(self.parts)]
 
     @cached_property
     def _groups(self) -> list[tuple[str, ...]]:
@@ -92,7 +90,7 @@ class BalanceSteps:
         Returns:
             Matches of each query, and further passes over the distinct uids.
         """
-        self.stage.build_parts("Sort keys", SortKeys(self.bits), self._key_items)
+        self.stage.build_parts("Sort keys", SortKeys(self.bits, keys.MATCH_KEY), self._key_items)
         items = [WorkItem((), name) for name in self._names("distinct", 1 << self.bits)]
         seen = SeenUids(self.base.seen, self.base.facts()["bits"], self.bits) if self.base else None
         make = MergeKeys(self._folder("keys"), len(self._groups), seen, after.seen if after else None)

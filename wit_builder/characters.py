@@ -22,18 +22,13 @@ class Kind(IntFlag):
     LETTER = 1
     """A letter, or a mark on one: Devanagari and Thai write vowels as marks."""
     SPACE = 2
-    CONTROL = 4
-    """C0 and C1 controls, and DEL."""
 
 
 def kind_of(character: str) -> Kind:
     """Tell what one character is."""
     if character.isspace():
         return Kind.SPACE
-    category = unicodedata.category(character)
-    if category == "Cc":
-        return Kind.CONTROL
-    return Kind.LETTER if category[0] in "LM" else Kind(0)
+    return Kind.LETTER if unicodedata.category(character)[0] in "LM" else Kind(0)
 
 
 @cache

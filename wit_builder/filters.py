@@ -12,7 +12,7 @@ from wit_builder import blocklists, text_filters, url_filters
 from wit_builder.errors import UserError
 from wit_builder.filtering import Filter
 from wit_builder.language import LANGUAGES, detect_languages, language_filter
-from wit_builder.parts import reasons_where
+from wit_builder.parts import reasons_by_number, reasons_where
 from wit_builder.records import DropReason
 
 
@@ -151,8 +151,7 @@ def first_reasons(filters: Sequence[Filter], urls: pa.Array, texts: pa.Array) ->
             found[rows[dropped]] = number
             stay = pa.array(~dropped)
             rows, urls, texts = rows[~dropped], urls.filter(stay), texts.filter(stay)
-    names = pa.array([each.reason.value for each in filters], pa.string())
-    return names.take(pa.array(found, mask=found < 0))
+    return reasons_by_number(found, [each.reason for each in filters])
 
 
 class Judge:

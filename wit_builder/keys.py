@@ -1,6 +1,6 @@
 """Keys: the little of a row that finds its duplicates, and what of it balance needs.
 
-Match parts are taken in groups, uids in buckets of equal ranges. A group's keys are
+Parts are taken in groups, uids in buckets of equal ranges. A group's keys are
 sorted by uid and written as a segment for each bucket; a bucket takes its segment of
 every group and keeps one row per uid. It writes the distinct uids with their query ids,
 which is all that counting and thresholds read, and as a segment for each group the
@@ -22,9 +22,6 @@ from wit_builder.matches import Rows
 from wit_builder.schemas import MATCHED_PAIR
 from wit_builder.segments import decode_rows, encode_rows
 
-READ = ["uid", "page_url", "text_source", "archive", "archive_offset", "matched_query_ids"]
-"""Columns of a pair that its key is made of."""
-
 _UID = [pa.field("uid_high", pa.uint64(), nullable=False), pa.field("uid_low", pa.uint64(), nullable=False)]
 _IDS = MATCHED_PAIR.field("matched_query_ids")
 
@@ -34,15 +31,20 @@ KEY = pa.schema(
         pa.field("place", pa.string(), nullable=False),  # page_url, NUL, text_source
         pa.field("origin", pa.uint64(), nullable=False),  # hash of archive and offset
         pa.field("row", pa.int32(), nullable=False),  # in the group
-        _IDS,
     ]
 )
+MATCH_KEY = KEY.append(_IDS)
+"""A key of matches takes their query ids along."""
+
 DISTINCT = pa.schema([*_UID, pa.field("seen", pa.bool_(), nullable=False), _IDS])
 """Distinct uids; `seen` are those that a state has counted before."""
 
 SEEN = pa.schema(_UID)
 LOST = pa.schema([pa.field("row", pa.int32(), nullable=False)])
-"""Rows of a group of which another row with the same uid represents."""
+"""Rows of a group that go, e.g. since another row with the same uid represents them."""
+
+LOST_BYTES = 4
+"""Of a row in a segment for `lost_rows`."""
 
 ROWS_PER_ITEM = 500_000
 LEAST_ROWS_PER_ITEM = 200_000
@@ -53,7 +55,6 @@ buckets segments are read, 14 million of 10 billion pairs."""
 
 FEWEST_ITEMS = 8
 MOST_ITEMS = 256
-
 
 
 def rows_per_item(rows: int) -> int:
@@ -133,29 +134,35 @@ def _order(uids: UInt64s) -> Rows:
     return order
 
 
-def keys_of(batches: Iterable[pa.RecordBatch]) -> pa.Table:
+def columns_of(schema: pa.Schema) -> list[str]:
+    """Name the columns of a row that its key is made of: `KEY`, or `KEY` and columns that go along."""
+    return ["uid", "page_url", "text_source", "archive", "archive_offset", *schema.names[len(KEY) :]]
+
+
+def keys_of(batches: Iterable[pa.RecordBatch], schema: pa.Schema = MATCH_KEY) -> pa.Table:
     """Make the keys of a group's rows.
 
     Args:
-        batches: rows with the columns READ, a bounded number.
+        batches: rows with the columns `columns_of(schema)`, a bounded number.
+        schema: of the keys.
 
     Returns:
-        Table in `KEY`.
+        Table in that schema.
     """
-    columns: list[list[pa.Array]] = [[] for _ in KEY]
+    columns: list[list[pa.Array]] = [[] for _ in schema]
     rows = 0
     for batch in batches:
         high, low = uid_halves(batch.column("uid")).T
         place = pc.binary_join_element_wise(batch.column("page_url"), batch.column("text_source"), "\0")
         numbers = np.arange(rows, rows + batch.num_rows, dtype=np.int32)
-        key = [high, low, place, _origin(batch), numbers, batch.column("matched_query_ids")]
+        key = [high, low, place, _origin(batch), numbers, *map(batch.column, schema.names[len(KEY) :])]
         for column, values in zip(columns, key, strict=True):
             column.append(pa.array(values))
         rows += batch.num_rows
     if not rows:
-        return KEY.empty_table()
-    joined = [pa.concat_arrays(columns.pop(0)) for _ in KEY]  # only one column is ever held twice
-    return pa.Table.from_arrays(joined, schema=KEY)
+        return schema.empty_table()
+    joined = [pa.concat_arrays(columns.pop(0)) for _ in schema]  # only one column is ever held twice
+    return pa.Table.from_arrays(joined, schema=schema)
 
 
 def _origin(batch: pa.RecordBatch) -> UInt64s:
@@ -174,11 +181,11 @@ def divide_keys(keys: pa.Table, bits: int) -> tuple[list[bytes], Rows]:
     """Reduce a group's keys to one per uid and cut them into a segment for each bucket.
 
     Args:
-        keys: in `KEY`.
+        keys: of `keys_of`.
         bits: there are 2^bits buckets.
 
     Returns:
-        Segments for `merge_keys`, and the rows that lost already here.
+        Segments for `bring_together`, and the rows that lost already here.
     """
     uids = uids_of(keys)
     stay, lost = keep_one_per_uid(uids, keys.column("place"), keys.column("origin").to_numpy())
@@ -192,8 +199,45 @@ def uids_of(table: pa.Table) -> UInt64s:
     return np.column_stack([table.column(name).to_numpy() for name in ("uid_high", "uid_low")])
 
 
+class Bucket(NamedTuple):
+    """The keys of a bucket, of which one per uid stays."""
+
+    keys: pa.Table
+    stay: Rows
+    """Those that stay, sorted by uid."""
+    lost: list[bytes]
+    """Per group its rows that lost, as int32."""
+
+
+def bring_together(segments: Iterable[bytes], schema: pa.Schema) -> Bucket:
+    """Bring the keys of a bucket together and choose one per uid.
+
+    Args:
+        segments: of `divide_keys`, one of each group.
+        schema: of the keys.
+    """
+    tables = [decode_rows(segment, schema) for segment in segments]
+    groups = np.repeat(np.arange(len(tables)), [table.num_rows for table in tables])
+    keys = pa.concat_tables(tables)
+    stay, lost = keep_one_per_uid(uids_of(keys), keys.column("place"), keys.column("origin").to_numpy())
+    return Bucket(keys, stay, rows_by_group(keys.column("row").to_numpy()[lost], groups[lost], len(tables)))
+
+
+def rows_by_group(rows: npt.NDArray[np.integer], groups: Rows, count: int) -> list[bytes]:
+    """Divide numbers of rows by group, as segments for `lost_rows`.
+
+    Args:
+        rows: numbers of n rows in their groups.
+        groups: of each, int64 of shape (n,).
+        count: of groups.
+    """
+    order = np.argsort(groups, kind="stable")
+    divided = np.split(rows[order], np.searchsorted(groups[order], range(1, count)))
+    return [numbers.astype("<i4").tobytes() for numbers in divided]
+
+
 class Merged(NamedTuple):
-    """A bucket: one key per uid."""
+    """A bucket of matches: one key per uid."""
 
     distinct: pa.Table
     """In `DISTINCT`, sorted by uid."""
@@ -204,24 +248,18 @@ class Merged(NamedTuple):
 
 
 def merge_keys(segments: Iterable[bytes], seen: UInt64s) -> Merged:
-    """Bring the keys of a bucket together and keep one per uid.
+    """Bring the keys of a bucket of matches together and keep one per uid.
 
     Args:
         segments: of `divide_keys`, one of each group.
         seen: halves of the uids of this bucket that a state has counted before, shape (s, 2).
     """
-    tables = [decode_rows(segment, KEY) for segment in segments]
-    groups = np.repeat(np.arange(len(tables)), [table.num_rows for table in tables])
-    keys = pa.concat_tables(tables)
-    uids = uids_of(keys)
-    stay, lost = keep_one_per_uid(uids, keys.column("place"), keys.column("origin").to_numpy())
-    ids = keys.column("matched_query_ids").combine_chunks().take(pa.array(stay))
-    high, low = uids[stay].T
-    columns = [high, low, is_among(uids[stay], seen), ids]
+    keys, stay, lost = bring_together(segments, MATCH_KEY)
+    uids = uids_of(keys)[stay]
+    ids = keys.column(_IDS.name).combine_chunks().take(pa.array(stay))
+    columns = [*uids.T, is_among(uids, seen), ids]
     distinct = pa.Table.from_arrays([pa.array(column) for column in columns], schema=DISTINCT)
-    lost = lost[np.argsort(groups[lost], kind="stable")]
-    rows = np.split(keys.column("row").to_numpy()[lost], np.searchsorted(groups[lost], range(1, len(tables))))
-    return Merged(distinct, [numbers.astype("<i4").tobytes() for numbers in rows], len(uids))
+    return Merged(distinct, lost, keys.num_rows)
 
 
 def is_among(uids: UInt64s, others: UInt64s) -> npt.NDArray[np.bool_]:
@@ -240,7 +278,7 @@ def lost_rows(segments: Iterable[bytes], already: Rows) -> Rows:
     """List the rows of a group that another row represents, sorted.
 
     Args:
-        segments: of `Merged.lost`, one of each bucket.
+        segments: of the rows that lost, one of each bucket.
         already: rows that lost inside the group.
     """
     rows = [np.frombuffer(segment, "<i4") for segment in segments]

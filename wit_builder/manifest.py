@@ -118,8 +118,13 @@ def _refuse_other_run(folder: str, manifest: Json, identity: Json) -> None:
 
 def sum_footers(parts: Iterable[str]) -> PartSummary:
     """Sum the footers of committed parts: the only truth about counts."""
+    return sum(read_footers(parts), PartSummary())
+
+
+def read_footers(parts: Iterable[str]) -> list[PartSummary]:
+    """Read the footers of committed parts, in their order."""
     with ThreadPoolExecutor(_FOOTER_READERS) as readers:
-        return sum(readers.map(read_summary, parts), PartSummary())
+        return list(readers.map(read_summary, parts))
 
 
 def finish(
@@ -161,6 +166,20 @@ def finish(
         )
     storage.write_bytes(storage.join(folder, SUCCESS), b"")
     return manifest
+
+
+def revise(folder: str, summary: PartSummary, parts: Iterable[str], facts: Json) -> None:
+    """Write other counts into the manifest of a finished stage whose parts were changed.
+
+    Args:
+        folder: the stage's output.
+        summary: rows in, out and dropped, as they are now.
+        parts: the output's files.
+        facts: those that are new or others.
+    """
+    before = read(folder)
+    after = {"counts": asdict(summary), "fingerprint": fingerprint_files(parts)}
+    _write(folder, {**before, **after, "facts": {**before["facts"], **facts}})
 
 
 def _write(folder: str, manifest: Json) -> None:

@@ -5,10 +5,10 @@ A part appears complete or not at all, so a committed part is never made again.
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -126,12 +126,27 @@ def _open_parquet(path: str, handle: object) -> pq.ParquetFile:
 
 def write_table(path: str, table: pa.Table, summary: PartSummary) -> None:
     """Write a part whose rows are all at hand, with a summary made elsewhere."""
+    table = table.replace_schema_metadata()  # of the part it was read from
     with (
         storage.write_file(path) as handle,
         _parquet_writer(handle, table.schema) as out,
     ):
         out.write_table(table, row_group_size=ROWS_PER_GROUP)
         out.add_key_value_metadata({_FOOTER_KEY: json.dumps(asdict(summary)).encode()})
+
+
+def write_groups(path: str, groups: Iterable[pa.Table], schema: pa.Schema, summary: PartSummary) -> None:
+    """Write a part whose row groups are read one by one, by `read_group`."""
+    with storage.write_file(path) as handle, _parquet_writer(handle, schema) as out:
+        for rows in groups:
+            out.write_table(rows, row_group_size=max(1, rows.num_rows))
+        out.add_key_value_metadata({_FOOTER_KEY: json.dumps(asdict(summary)).encode()})
+
+
+def read_group(path: str, index: int) -> pa.Table:
+    """Read one row group of a part."""
+    with storage.open_read(path) as handle:
+        return _open_parquet(path, handle).read_row_group(index)
 
 
 @contextmanager
@@ -165,6 +180,18 @@ def _rejects_path(path: str) -> str:
 def reasons_where(dropped: npt.NDArray[np.bool_], reason: DropReason) -> pa.Array:
     """Give one reason to the rows of a mask and null to the others: a string array."""
     return pc.if_else(pa.array(dropped), pa.scalar(reason.value), pa.scalar(None, pa.string()))
+
+
+def reasons_by_number(numbers: npt.NDArray[np.integer[Any]], reasons: Sequence[DropReason]) -> pa.Array:
+    """Give n rows the reasons that they number, and null where the number is -1: a string array."""
+    words = pa.array([reason.value for reason in reasons], pa.string())
+    return words.take(pa.array(numbers, mask=numbers < 0))
+
+
+def read_rejects(path: str) -> pa.Table | None:
+    """Read the rejected rows beside a part, with their `drop_reason`; None if there are none."""
+    rejects = _rejects_path(path)
+    return read_table(rejects) if storage.exists(rejects) else None
 
 
 class PartWriter:
@@ -215,6 +242,19 @@ class PartWriter:
     def report(self, rows: PartSummary) -> None:
         """Give the counts of a part whose rows are not those that came in."""
         self._rows_in, self._rows_out, self._dropped = rows.rows_in, rows.rows_out, Counter(rows.dropped)
+
+    def follow(self, path: str) -> None:
+        """Go on where an earlier part of the same stage ended: take over its counts and its rejects.
+
+        What comes in here is what stayed there.
+        """
+        earlier = read_summary(path)
+        self._rows_in += earlier.rows_in - earlier.rows_out
+        self._dropped.update(earlier.dropped)
+        self._counters.update(earlier.counters)
+        rejects = read_rejects(path)
+        if rejects is not None:
+            self._rejects += rejects.to_batches()
 
     def summary(self) -> PartSummary:
         """Sum up what was written so far."""

@@ -8,8 +8,9 @@ The file begins with int64 offsets, little-endian, one more than there are segme
 the segments follow. A segment of rows is an Arrow IPC stream, zstd; of no rows no bytes.
 """
 
+from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 import pyarrow as pa
@@ -71,4 +72,9 @@ def read_segment(path: str, index: int) -> bytes:
 def read_segments(paths: Sequence[str], index: int) -> Iterator[bytes]:
     """Read the segment of the same index in each of some files, in their order."""
     with ThreadPoolExecutor(_READERS) as readers:
-        yield from readers.map(lambda path: read_segment(path, index), paths)
+        coming: deque[Future[bytes]] = deque()  # a bounded number: a reader need not hold all of them
+        for path in paths:
+            coming.append(readers.submit(read_segment, path, index))
+            if len(coming) > _READERS:
+                yield coming.popleft().result()
+        yield from (segment.result() for segment in coming)

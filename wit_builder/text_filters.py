@@ -3,6 +3,8 @@
 Texts come without spaces at their ends and with single ones inside.
 """
 
+import unicodedata
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -95,11 +97,11 @@ def placeholder_filter() -> Filter:
 
 
 def control_filter() -> Filter:
-    """Drop texts with control characters."""
+    """Drop texts with control characters: C0, DEL, C1."""
     return text_filter(
         DropReason.TEXT_HAS_CONTROLS,
-        lambda text: any(kind_of(character) == Kind.CONTROL for character in text),
-        lambda texts: CharacterCounts(texts).of(Kind.CONTROL) > 0,
+        lambda text: any(unicodedata.category(character) == "Cc" for character in text),
+        lambda texts: to_mask(pc.match_substring_regex(texts, r"[\x00-\x1f\x7f-\x9f]")),
     )
 
 

@@ -3,52 +3,19 @@
 from dataclasses import dataclass
 
 import numpy as np
-import pyarrow as pa
 
 from wit_builder import keys, schemas, storage
 from wit_builder.balance import Rule, select
 from wit_builder.balance_state import SeenUids, write_seen
-from wit_builder.parts import (
-    PartSummary,
-    part_path,
-    read_batches,
-    read_summary,
-    read_table,
-    write_part,
-    write_table,
-)
+from wit_builder.parts import PartSummary, read_batches, read_summary, write_part, write_table
 from wit_builder.records import DropReason
 from wit_builder.segments import index_of, read_segments, segments_path, write_segments
+from wit_builder.transforms.keys import read_lost, segments_of, without
 from wit_builder.transforms.parts import ROWS_PER_READ, WorkItem
 from wit_builder.transforms.passes import MatchSource, SavedRule
 
 DISTINCT_MATCHES = MatchSource("matched_query_ids", ("uid_high", "uid_low"))
 """The matches of the parts that `MergeKeys` makes."""
-
-
-@dataclass
-class SortKeys:
-    """Sorts the keys of a group of match parts into a segment for each bucket of uids."""
-
-    bits: int
-    """There are 2^bits buckets."""
-
-    def setup(self) -> None:
-        """Nothing to open."""
-
-    def run(self, item: WorkItem) -> PartSummary:
-        """Sort one group; its part holds the rows that lost inside the group."""
-        table = keys.keys_of(read_batches(item.inputs, keys.READ, ROWS_PER_READ))
-        segments, lost = keys.divide_keys(table, self.bits)
-        write_segments(segments_path(item.output), segments)
-        rows = pa.Table.from_arrays([pa.array(lost, pa.int32())], schema=keys.LOST)
-        summary = _without_duplicates(table.num_rows, len(lost))
-        write_table(item.output, rows, summary)
-        return summary
-
-
-def _without_duplicates(rows: int, lost: int) -> PartSummary:
-    return PartSummary(rows, rows - lost, {DropReason.DUPLICATE_PAIR.value: lost} if lost else {})
 
 
 @dataclass
@@ -68,14 +35,13 @@ class MergeKeys:
 
     def run(self, item: WorkItem) -> PartSummary:
         """Merge one bucket; its part holds the distinct uids and their query ids."""
-        parts = [part_path(self.folder, group, self.groups) for group in range(self.groups)]
         bucket = index_of(item.output)
         seen = self.seen.read(item.output) if self.seen else np.empty((0, 2), np.uint64)
-        merged = keys.merge_keys(read_segments([segments_path(part) for part in parts], bucket), seen)
+        merged = keys.merge_keys(read_segments(segments_of(self.folder, self.groups), bucket), seen)
         if self.seen_folder is not None:
             write_seen(storage.join(self.seen_folder, storage.basename(item.output)), seen, merged.distinct)
         write_segments(segments_path(item.output), merged.lost)
-        summary = _without_duplicates(merged.rows, merged.rows - merged.distinct.num_rows)
+        summary = without(merged.rows, merged.rows - merged.distinct.num_rows, DropReason.DUPLICATE_PAIR)
         write_table(item.output, merged.distinct, summary)
         return summary
 
@@ -96,10 +62,7 @@ class SelectPairs:
 
     def run(self, item: WorkItem) -> PartSummary:
         """Select from one group: the first input holds the rows that lost inside it."""
-        already = read_table(item.inputs[0]).column("row").to_numpy()
-        parts = [part_path(self.folder, bucket, self.buckets) for bucket in range(self.buckets)]
-        segments = read_segments([segments_path(part) for part in parts], index_of(item.output))
-        lost = keys.lost_rows(segments, already)
+        lost = read_lost(item.inputs[0], self.folder, self.buckets)
         rows = read_batches(item.inputs[1:], rows=ROWS_PER_READ)
         with write_part(item.output, schemas.MATCHED_PAIR, all_rejects=self.all_rejects) as part:
             for batch, mask in keys.mark_lost(rows, lost):
