@@ -1,19 +1,26 @@
-"""Images and the texts beside them, from one HTML page or one WAT record."""
+"""Images and the texts beside them, from one HTML page."""
 
-import re
-from collections.abc import Iterator
-from typing import Any, NamedTuple
-from urllib.parse import urljoin
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
-from yarl import URL
 
+from wit_builder.json_ld import image_objects
 from wit_builder.records import TextSource
 from wit_builder.rights import refusal_in_robots_tags, reserves_tdm
+from wit_builder.srcset import largest
+from wit_builder.tagscan import pieces_of
 
-_META_CHARSET = re.compile(rb"""<meta[^>]{0,200}charset\s*=\s*["']?\s*([\w-]{2,40})""", re.IGNORECASE)
-_SNIFFED_BYTES = 1024
+ALL_SOURCES = frozenset(TextSource)
+
 _LICENSE_HOST = "creativecommons.org/"
+_SRCSETS = ("srcset", "data-srcset", "data-lazy-srcset")
+_LAZY = ("data-src", "data-original", "data-lazy-src", "data-lazy", "data-image", "data-url")
+"""Where scripts find the image that they put in place of a placeholder in `src`."""
+_UNREADABLE_TYPES = ("image/svg+xml", "image/avif", "image/jxl", "image/heic")
+"""Sources of a picture that are no photo, or that few decoders read."""
+_MOST_PARSED = 16 << 20
+"""Bytes of a page that is parsed whole: its tree takes some twenty times as much memory."""
 
 
 class Pair(NamedTuple):
@@ -30,118 +37,176 @@ class Pair(NamedTuple):
 class PageFacts(NamedTuple):
     """What holds for all pairs of a page."""
 
-    base: str
-    """Address that relative ones are resolved against."""
+    base: str | None = None
+    """What its base element declares, as it stands there."""
     opt_out: str | None = None
     license: str | None = None
+    """Address of its licence, as it stands there."""
 
 
-def decode(body: bytes, header_charset: str | None) -> str:
-    """Decode a page: the header's charset, else the meta tag's, else UTF-8, else Windows-1252."""
-    found = _META_CHARSET.search(body[:_SNIFFED_BYTES])
-    declared = header_charset or (found.group(1).decode("ascii", "ignore") if found else "utf-8")
-    for charset in (declared, "utf-8"):
-        try:
-            return body.decode(charset)
-        except (LookupError, UnicodeDecodeError):
-            continue
-    return body.decode("cp1252", "replace")
+class OversizedPageError(ValueError):
+    """A page that would have to be parsed whole is too long for it."""
 
 
-def page_facts(tree: LexborHTMLParser, url: str, agent: str) -> PageFacts:
+def read_page(
+    page: bytes, agent: str, sources: frozenset[TextSource] = ALL_SOURCES
+) -> tuple[PageFacts, Iterator[Pair]]:
+    """Read facts and pairs of a page; what does not matter is cut away before parsing.
+
+    Args:
+        page: HTML in UTF-8.
+        agent: product token of our user agent.
+        sources: kinds of texts to look for.
+
+    Raises:
+        OversizedPageError: only a full parse can tell, and the page has over 16 MiB.
+    """
+    pieces = pieces_of(page)
+    if pieces is None:
+        if len(page) > _MOST_PARSED:
+            raise OversizedPageError
+        return read_whole_page(page, agent, sources)
+    facts = pieces.facts()
+    if not pieces.has_images and not _may_have_pairs(facts):
+        return PageFacts(), iter(())
+    tree = LexborHTMLParser(facts)
+    return page_facts(tree, agent), _pairs(map(LexborHTMLParser, pieces.images()), tree, sources)
+
+
+def read_whole_page(
+    page: bytes, agent: str, sources: frozenset[TextSource] = ALL_SOURCES
+) -> tuple[PageFacts, Iterator[Pair]]:
+    """As `read_page`, by a full parse: slower, and the measure of what is right."""
+    tree = LexborHTMLParser(page)
+    return page_facts(tree, agent), _pairs([tree], tree, sources)
+
+
+def _may_have_pairs(facts: bytes) -> bool:
+    return b"<script" in facts.lower() or b"og:image" in facts or b"&" in facts
+
+
+def _pairs(
+    images: Iterable[LexborHTMLParser], facts: LexborHTMLParser, sources: frozenset[TextSource]
+) -> Iterator[Pair]:
+    for tree in images:
+        yield from pairs_of_images(tree, sources)
+    if TextSource.JSON_LD in sources:
+        yield from _linked_data(facts)
+    if TextSource.OG in sources:
+        metas = facts.css("meta")
+        yield from open_graph(
+            (_attribute(m, "property") or _attribute(m, "name"), _attribute(m, "content")) for m in metas
+        )
+
+
+def page_facts(tree: LexborHTMLParser, agent: str) -> PageFacts:
     """Read base address, licence and opt-out of a page.
 
     Args:
         tree: the parsed page.
-        url: its own address.
         agent: product token of our user agent.
     """
     base = tree.css_first("base[href]")
-    link = tree.css_first("a[rel~=license][href], link[rel~=license][href]") or tree.css_first(
+    link = tree.css_first("a[rel~=license i][href], link[rel~=license i][href]") or tree.css_first(
         f'a[href*="{_LICENSE_HOST}"]'
     )
     return PageFacts(
-        base=urljoin(url, _attribute(base, "href")) if base else url,
-        opt_out=_opt_out(
-            [(_attribute(m, "name"), _attribute(m, "content")) for m in tree.css("meta")], agent
+        base=_attribute(base, "href") or None if base else None,
+        opt_out=opt_out_of(
+            ((_attribute(m, "name"), _attribute(m, "content")) for m in tree.css("meta")), agent
         ),
         license=_attribute(link, "href") or None if link else None,
     )
 
 
-def _opt_out(metas: list[tuple[str, str]], agent: str) -> str | None:
-    robots = [content for name, content in metas if name.lower() in ("robots", agent.lower())]
-    directive = refusal_in_robots_tags(robots, agent)
+def opt_out_of(metas: Iterable[tuple[str, str]], agent: str) -> str | None:
+    """Find in (name, content) of meta elements the ground on which a page refuses use."""
+    names = [(name.lower(), content) for name, content in metas if name]
+    directive = refusal_in_robots_tags(
+        (content for name, content in names if name in ("robots", agent.lower())), agent
+    )
     if directive:
         return f"meta robots: {directive}"
-    if any(name.lower() == "tdm-reservation" and reserves_tdm(content) for name, content in metas):
+    if any(name == "tdm-reservation" and reserves_tdm(content) for name, content in names):
         return "meta tdm-reservation: 1"
     return None
 
 
-def pairs_from_html(tree: LexborHTMLParser) -> Iterator[Pair]:
-    """List the pairs of a parsed page: img alt and title, figcaption, og:image."""
+def pairs_of_images(tree: LexborHTMLParser, sources: frozenset[TextSource] = ALL_SOURCES) -> Iterator[Pair]:
+    """List the pairs of a page's img elements: alt and title; then those of its figures."""
     for image in tree.css("img"):
-        src = _attribute(image, "src")
-        size = (_pixels(_attribute(image, "width")), _pixels(_attribute(image, "height")))
-        yield Pair(src, _attribute(image, "alt"), TextSource.ALT, *size)
-        title = _attribute(image, "title")
+        attributes = image.attributes
+        src = _address(image, attributes)
+        size = (_pixels(attributes.get("width")), _pixels(attributes.get("height")))
+        yield Pair(src, attributes.get("alt") or "", TextSource.ALT, *size)
+        title = attributes.get("title")
         if title:
             yield Pair(src, title, TextSource.TITLE, *size)
-    for figure in tree.css("figure"):
-        caption, pictured = figure.css_first("figcaption"), figure.css_first("img")
-        if caption and pictured:
-            yield Pair(_attribute(pictured, "src"), caption.text(separator=" "), TextSource.FIGCAPTION)
-    yield from _open_graph(tree)
+    if TextSource.FIGCAPTION in sources:
+        yield from _figures(tree)
 
 
-def _open_graph(tree: LexborHTMLParser) -> Iterator[Pair]:
-    properties = {
-        _attribute(meta, "property"): _attribute(meta, "content") for meta in tree.css("meta[property]")
-    }
-    text = properties.get("og:image:alt") or properties.get("og:title")
-    if text and properties.get("og:image"):
-        yield Pair(properties["og:image"], text, TextSource.OG)
+def _figures(tree: LexborHTMLParser) -> Iterator[Pair]:
+    """Pair each caption with the first image of its figure."""
+    for caption in tree.css("figcaption"):
+        figure = caption.parent
+        while figure is not None and figure.tag != "figure":
+            figure = figure.parent
+        image = figure.css_first("img") if figure is not None else None
+        if image is not None:
+            attributes = image.attributes
+            yield Pair(_address(image, attributes), caption.text(separator=" "), TextSource.FIGCAPTION)
 
 
-def pairs_from_wat(links: list[dict[str, Any]]) -> Iterator[Pair]:
-    """List the pairs among the links of a WAT record's HTML metadata."""
-    for link in links:
-        if link.get("path") == "IMG@/src":
-            src = str(link.get("url") or "")
-            yield Pair(src, str(link.get("alt") or ""), TextSource.ALT)
-            if link.get("title"):
-                yield Pair(src, str(link["title"]), TextSource.TITLE)
+def _address(image: LexborNode, attributes: dict[str, str | None]) -> str:
+    """Choose the image's address: the largest of its srcsets, else what loads lazily, else src."""
+    srcsets = [found for name in _SRCSETS if (found := attributes.get(name))]
+    parent = image.parent
+    if parent is not None and parent.tag == "picture":
+        for source in parent.css("source"):
+            described = source.attributes
+            if (described.get("type") or "").strip().lower() not in _UNREADABLE_TYPES:
+                srcsets += [found for name in _SRCSETS if (found := described.get(name))]
+    best = largest(srcsets) if srcsets else None
+    if best:
+        return best
+    return next((lazy for name in _LAZY if (lazy := attributes.get(name))), attributes.get("src") or "")
 
 
-def wat_facts(head: dict[str, Any], url: str, agent: str) -> PageFacts:
-    """Read base address and opt-out from the Head of a WAT record's HTML metadata."""
-    metas = [(str(m.get("name", "")), str(m.get("content", ""))) for m in head.get("Metas") or []]
-    return PageFacts(base=urljoin(url, str(head.get("Base") or "")), opt_out=_opt_out(metas, agent))
+def open_graph(metas: Iterable[tuple[str, str]]) -> Iterator[Pair]:
+    """List the images of Open Graph meta elements, each with its own alt or the page's title.
 
-
-def resolve(base: str, src: str) -> str | None:
-    """Make an image's address absolute and canonical, without its fragment.
-
-    Returns:
-        The address, or None if it is none.
+    Args:
+        metas: property and content, in the page's order: what follows an og:image describes it.
     """
-    try:
-        url = URL(urljoin(base, "".join(src.split("\n")).strip()))
-        return str(url.with_fragment(None)) if url.scheme and (url.host or url.scheme == "data") else None
-    except ValueError:  # host names that are none raise it, some only when they are read
-        return None
+    images: list[list[str]] = []
+    title = ""
+    for name, content in metas:
+        if name in ("og:image", "og:image:url") and content:
+            if not images or images[-1][0] != content:
+                images.append([content, ""])
+        elif name == "og:image:alt" and images:
+            images[-1][1] = content
+        elif name == "og:title":
+            title = title or content
+    for src, text in images:
+        if text or title:
+            yield Pair(src, text or title, TextSource.OG)
 
 
-def parse(text: str) -> LexborHTMLParser:
-    """Parse a page as a browser would."""
-    return LexborHTMLParser(text)
+def _linked_data(tree: LexborHTMLParser) -> Iterator[Pair]:
+    for script in tree.css("script[type]"):
+        if _attribute(script, "type").strip().lower() == "application/ld+json":
+            for url, text in image_objects(script.text()):
+                yield Pair(url, text, TextSource.JSON_LD)
 
 
 def _attribute(node: LexborNode, name: str) -> str:
     return node.attributes.get(name) or ""
 
 
-def _pixels(value: str) -> int | None:
+def _pixels(value: str | None) -> int | None:
+    if not value:
+        return None
     digits = value.strip().removesuffix("px")
     return int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 6 else None

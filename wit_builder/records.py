@@ -26,6 +26,7 @@ class TextSource(StrEnum):
     TITLE = "title"
     FIGCAPTION = "figcaption"
     OG = "og"
+    JSON_LD = "json_ld"
 
 
 class Status(StrEnum):
@@ -77,6 +78,9 @@ class DropReason(StrEnum):
     FAILED_TO_DOWNLOAD = "failed_to_download"
     FAILED_TO_RESIZE = "failed_to_resize"
     DUPLICATE_IMAGE = "duplicate_image"
+    NEAR_DUPLICATE = "near_duplicate"
+    NEAR_TRAINING = "near_training"
+    EXCLUDED = "excluded"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,10 @@
-import pytest
+import string
 
-from wit_builder import html
-from wit_builder.html import Pair
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from wit_builder.html import PageFacts, Pair, read_page, read_whole_page
 from wit_builder.records import TextSource
 
 PAGE = """
@@ -14,8 +17,16 @@ PAGE = """
 """
 
 
+def pairs(page: str) -> list[Pair]:
+    return list(read_page(page.encode(), "wit-builder")[1])
+
+
+def facts(page: str) -> PageFacts:
+    return read_page(page.encode(), "wit-builder")[0]
+
+
 def test_pairs_of_a_page() -> None:
-    assert list(html.pairs_from_html(html.parse(PAGE))) == [
+    assert pairs(PAGE) == [
         Pair("dog.jpg", "a dog", TextSource.ALT, 10, 200),
         Pair("dog.jpg", "my dog", TextSource.TITLE, 10, 200),
         Pair("", "no source", TextSource.ALT),
@@ -27,10 +38,60 @@ def test_pairs_of_a_page() -> None:
 
 
 def test_facts_of_a_page() -> None:
-    facts = html.page_facts(html.parse(PAGE), "http://site/a/b.html", "wit-builder")
-    assert facts == html.PageFacts(
-        "http://site/pictures/", None, "https://creativecommons.org/licenses/by/4.0/"
+    assert facts(PAGE) == PageFacts("/pictures/", None, "https://creativecommons.org/licenses/by/4.0/")
+
+
+@pytest.mark.parametrize(
+    ("image", "src"),
+    [
+        ('<img src="a.jpg">', "a.jpg"),
+        ('<img src="p.gif" data-src="a.jpg">', "a.jpg"),
+        ('<img src="p.gif" data-original="a.jpg">', "a.jpg"),
+        ('<img src="p.gif" data-lazy="a.jpg">', "a.jpg"),
+        ('<img src="p.gif" data-lazy-src="a.jpg">', "a.jpg"),
+        ('<img src="p.gif" data-src="b.jpg" data-srcset="c.jpg 300w, a.jpg 900w">', "a.jpg"),
+        ('<img src="s.jpg" srcset="s.jpg, a.jpg 2x">', "a.jpg"),
+        ('<img src="a.jpg" srcset="data:image/gif;base64,AA 900w">', "a.jpg"),
+        ('<picture><source srcset="a.webp 800w"><img src="s.jpg"></picture>', "a.webp"),
+        ('<picture><source type="image/avif" srcset="a.avif 800w"><img src="s.jpg"></picture>', "s.jpg"),
+        ('<source srcset="a.webp 800w"><img src="s.jpg">', "s.jpg"),
+        ("<IMG SRC=a.jpg>", "a.jpg"),
+        ('<image src="a.jpg">', "a.jpg"),
+        ('<img src="a.jpg&amp;b&eacute;">', "a.jpg&bé"),
+    ],
+)
+def test_the_address_of_an_image(image: str, src: str) -> None:
+    assert {pair.src for pair in pairs(image)} == {src}
+
+
+def test_a_caption_belongs_to_its_own_figure() -> None:
+    page = (
+        "<figure><figure><img src=a.jpg><figcaption>inner</figcaption></figure>"
+        "<figure><img src=b.jpg></figure><figcaption>outer</figcaption></figure>"
+        "<figcaption>no figure</figcaption>"
     )
+    captions = [pair[:2] for pair in pairs(page) if pair.source == TextSource.FIGCAPTION]
+    assert captions == [("a.jpg", "inner"), ("a.jpg", "outer")]
+
+
+def test_open_graph_images_have_an_alt_of_their_own_or_the_title() -> None:
+    page = (
+        '<meta property="og:image" content="a.jpg"><meta property="og:image:alt" content="an A">'
+        '<meta property="og:image" content="b.jpg"><meta name="og:title" content="Title">'
+    )
+    assert pairs(page) == [
+        Pair("a.jpg", "an A", TextSource.OG),
+        Pair("b.jpg", "Title", TextSource.OG),
+    ]
+
+
+def test_linked_data_gives_image_objects() -> None:
+    page = (
+        '<script type="application/ld+json">{"@type": "Article", "image": {"@type": "ImageObject",'
+        '"contentUrl": "a.jpg", "caption": "an A"}}</script>'
+        '<script type="application/ld+json">{broken</script>'
+    )
+    assert pairs(page) == [Pair("a.jpg", "an A", TextSource.JSON_LD)]
 
 
 @pytest.mark.parametrize(
@@ -45,37 +106,100 @@ def test_facts_of_a_page() -> None:
     ],
 )
 def test_a_page_may_opt_out(tag: str, ground: str | None) -> None:
-    assert html.page_facts(html.parse(tag), "http://site/", "wit-builder").opt_out == ground
+    assert facts(tag + "<img src=a.jpg>").opt_out == ground
 
 
 @pytest.mark.parametrize(
-    ("src", "url"),
+    ("tag", "license"),
     [
-        ("dog.jpg", "http://site/a/dog.jpg"),
-        ("/dog.jpg#part", "http://site/dog.jpg"),
-        ("//other/dog.jpg", "http://other/dog.jpg"),
-        ("../x/./dog.jpg", "http://site/x/dog.jpg"),
-        (" dog one.jpg ", "http://site/a/dog%20one.jpg"),
-        ("hünd.jpg", "http://site/a/h%C3%BCnd.jpg"),
-        ("HTTP://OTHER:80/Dog.jpg?q=1", "http://other/Dog.jpg?q=1"),
-        ("http://[broken/dog.jpg", None),
-        ("javascript:void(0)", None),
+        ('<a rel="nofollow LICENSE" href="/terms">', "/terms"),
+        ('<link rel="license" href="/terms">', "/terms"),
+        (
+            '<a href="https://creativecommons.org/licenses/by/4.0/">',
+            "https://creativecommons.org/licenses/by/4.0/",
+        ),
+        ('<a rel="lic&#101;nse" href="/terms">', "/terms"),
+        ('<a href="/license.html">', None),
     ],
 )
-def test_addresses_are_resolved(src: str, url: str | None) -> None:
-    assert html.resolve("http://site/a/b.html", src) == url
+def test_a_page_may_name_its_license(tag: str, license: str | None) -> None:
+    assert facts(tag + "<img src=a.jpg>").license == license
 
 
-@pytest.mark.parametrize(
-    ("body", "header", "text"),
+NOT_IMAGES = [
+    "<!-- <img src=no> -->",
+    "<script>document.write('<img src=no>')</script>",
+    "<style><img src=no></style>",
+    "<textarea><img src=no></textarea>",
+    "<title><img src=no></title>",
+    "<template><img src=no></template>",
+    '<a title="<img src=no>">x</a>',
+    "<? <img src=no",
+    "<iframe><img src=no></iframe>",
+    "<img src=no",
+    "<plaintext><img src=no>",
+]
+
+
+@pytest.mark.parametrize("page", NOT_IMAGES)
+def test_what_only_looks_like_an_image_is_none(page: str) -> None:
+    assert pairs("<img src=yes>" + page) == [Pair("yes", "", TextSource.ALT)]
+
+
+_NAMES = """
+    img image figure figcaption picture source a b p div table tr td select option button svg math title desc
+    style script textarea noscript template iframe xmp base meta link li form input object h1 nobr plaintext
+    frameset foreignObject path br caption IMG Figure noframes html body head mtext span hr applet
+"""
+_TAGS = st.sampled_from(_NAMES.split())
+_ATTRIBUTES = st.sampled_from(
     [
-        ("é".encode(), None, "é"),
-        ("é".encode("latin-1"), "iso-8859-1", "é"),
-        (b'<meta charset="windows-1251">' + "д".encode("cp1251"), None, '<meta charset="windows-1251">д'),
-        ("é".encode("cp1252"), "utf-8", "é"),
-        ("é".encode(), "no-such-charset", "é"),
-        (b"\xff\x00", "utf-8", "ÿ\x00"),
-    ],
+        "",
+        " src=1.jpg alt=x",
+        ' src="2.jpg" title="a > b"',
+        " src='3.jpg' alt='<img src=q>'",
+        ' srcset="4.jpg 2x, 5.jpg 3x"',
+        " rel=license href=/l",
+        " href=https://creativecommons.org/x",
+        ' name=robots content="noai"',
+        " property=og:image content=6.jpg",
+        " property=og:title content=T",
+        " type=application/ld+json",
+        ' alt="unclosed',
+        " alt=a'b\"c",
+        " =x/",
+        "/",
+        " a=b/",
+        "\0",
+        " alt=\n",
+    ]
 )
-def test_a_page_is_decoded(body: bytes, header: str | None, text: str) -> None:
-    assert html.decode(body, header) == text
+_START = st.tuples(_TAGS, _ATTRIBUTES).map(lambda tag: f"<{tag[0]}{tag[1]}>")
+_END = _TAGS.map(lambda name: f"</{name}>")
+_SIGNS = "<!-- --> --!> <!--> <!doctype <![CDATA[ ]]> <?x </ < > \" ' &amp; &#105; text \0 = - <! é"
+_TEXTS = st.sampled_from(
+    [
+        *_SIGNS.split(" "),
+        "\n",
+        " ",
+        "</ >",
+        '{"@type":"ImageObject","url":"7.jpg","name":"n"}',
+        "<script><!--<script>",
+        "</script>",
+    ]
+)
+_NASTY = st.lists(
+    st.one_of(_START, _START, _END, _TEXTS, st.text(string.ascii_letters + "<>/!-\"'= ", max_size=4))
+)
+
+
+@settings(max_examples=1_500, deadline=None)
+@given(_NASTY)
+def test_what_is_cut_out_gives_what_a_full_parse_gives(parts: list[str]) -> None:
+    page = "".join(parts).encode()
+    cut_facts, cut_pairs = read_page(page, "wit-builder")
+    whole_facts, whole_pairs = read_whole_page(page, "wit-builder")
+    expected = sorted(whole_pairs, key=repr)
+    assert sorted(cut_pairs, key=repr) == expected
+    if expected:
+        assert cut_facts == whole_facts
