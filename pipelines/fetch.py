@@ -1,33 +1,26 @@
-"""Pairs -> image store: host by host, politely, each URL once."""
+"""Pairs -> image store: site by site, politely, each URL once."""
 
-import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
-import apache_beam as beam
-import numpy as np
-
 from pipelines.cli import main_of
+from pipelines.fetch_plan import show_plan
+from pipelines.fetch_retry import parse_statuses, request_retry, run_retries
+from pipelines.fetch_rounds import Rounds
 from pipelines.options import MAX_SEED, option, require
-from pipelines.session import Session, Stage, Watch
+from pipelines.session import Session, Stage
 from wit_builder import storage, store
 from wit_builder.addresses import agent_with_contact
 from wit_builder.download import DownloadOptions
 from wit_builder.fetch import FetchOptions
 from wit_builder.images import ImageOptions
 from wit_builder.manifest import require_complete, sum_footers
-from wit_builder.parts import list_parts, part_path, read_batches
-from wit_builder.rounds import Round
-from wit_builder.transforms.arrays import SaveArrays, load_arrays
-from wit_builder.transforms.fetch import FetchImages, MarkHosts, PlanItems
-from wit_builder.transforms.parts import WorkItem
-
-ITEM_SECONDS = 600
-"""A work item is bounded: a host's share of it takes so long at its rate."""
-
-UNLIMITED_RATE = 1_000.0
-"""Requests per second reckoned with for a host without a limit."""
+from wit_builder.names import require_names
+from wit_builder.parts import list_parts, read_batches
+from wit_builder.rights import RightsOptions
+from wit_builder.rounds import Limit, Round
+from wit_builder.sandbox import DecodeLimits
+from wit_builder.transforms.fetch import FetchSettings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,49 +32,75 @@ class FetchStageOptions:
     contact: str = option("E-mail or web address for site owners; part of the User-Agent.", "", path=True)
     urls_per_item: int = option("About so many URLs make one work item.", 2_000)
     max_urls_per_host: int | None = option(
-        "At most so many URLs of a host in one round (default: what its rate allows in ten minutes).", None
+        "At most so many URLs of a site in one round (default: what its rate allows in item_seconds).", None
     )
-    seed: int = option("Of the order in which a host's URLs are taken.", 0)
+    seed: int = option("Of the order in which a site's URLs are taken.", 0)
+    decoders: int = option("Processes that decode, for each work item.", 1, path=True)
+    retry: str = option(
+        "Fetch anew what failed: failed_to_download, failed_to_resize or both with a comma.", "", path=True
+    )
     download: DownloadOptions = field(default_factory=DownloadOptions)
     fetch: FetchOptions = field(default_factory=FetchOptions)
+    rights: RightsOptions = field(default_factory=RightsOptions)
     images: ImageOptions = field(default_factory=ImageOptions)
+    limits: DecodeLimits = field(default_factory=DecodeLimits)
 
     def __post_init__(self) -> None:
         require("urls_per_item", self.urls_per_item, 1)
+        require("decoders", self.decoders, 1)
         require("seed", self.seed, 0, MAX_SEED)
         if self.max_urls_per_host is not None:
             require("max_urls_per_host", self.max_urls_per_host, 1)
+        parse_statuses(self.retry)
 
-    @property
-    def host_limit(self) -> int:
-        """Distinct URLs of one host in one round."""
-        rate = self.download.requests_per_second or UNLIMITED_RATE
-        return self.max_urls_per_host or math.ceil(ITEM_SECONDS * rate)
+    def limit(self) -> Limit:
+        """Give how many URLs of a site a round takes."""
+        return Limit(self.download.rates(), max(self.fetch.item_seconds, 1.0), self.max_urls_per_host)
+
+    def order(self) -> Round:
+        """Give the order of a site's URLs."""
+        return Round(self.seed, None, {}, self.download.rates())
+
+    def settings(self) -> FetchSettings:
+        """Give what decides how a work item is fetched."""
+        return FetchSettings(
+            contact=self.contact,
+            download=self.download,
+            fetch=self.fetch,
+            rights=self.rights,
+            images=self.images,
+            limits=self.limits,
+            decoders=self.decoders,
+        )
 
 
 def run(options: FetchStageOptions, session: Session) -> dict[str, Any]:
-    """Fetch round after round until every URL was asked for once.
+    """Fetch round after round until every URL was asked for once, then what is to be retried.
 
     Raises:
-        UserError: the pairs are missing or unfinished, or no contact is given for hosts that are not local.
+        UserError: the pairs are missing or unfinished, no contact is given for hosts that are not local,
+            or no name resolves.
     """
     pairs = require_complete(options.pairs, "balance")
     parts = list_parts(options.pairs)
-    agent = agent_with_contact(options.contact, _some_urls(parts))
-    options = replace(options, download=replace(options.download, user_agent=agent))
+    some_urls = _some_urls(parts)
+    agent_with_contact(options.contact, some_urls)  # no site of others without one
     stage = Stage("fetch", options.output, options, {"pairs": pairs["fingerprint"]}, session)
+    if not session.dry_run:
+        request_retry(options.output, parse_statuses(options.retry))
     if not stage.begin(f"{pairs['counts']['rows_out']:,} pairs"):
+        if session.dry_run:
+            show_plan(session, parts, options.order(), options.limit())
         return stage.manifest()
+    require_names(some_urls)
     store_folder = storage.join(options.output, "store")
     store.sweep_orphans(store_folder)
-    marks: Mapping[str, int] | None = None
-    rounds = 0
-    while marks is None or marks:
-        marks = _run_round(stage, options, parts, rounds, marks)
-        rounds += 1
+    rounds = Rounds(stage, options.settings(), options.limit(), options.order(), options.urls_per_item)
+    run_count = rounds.run(parts)
+    run_retries(stage, rounds)
     store.sweep_orphans(store_folder)
     indexes = list_parts(store_folder)
-    facts = {**pairs["facts"], "rounds": rounds}
+    facts = {**pairs["facts"], "rounds": run_count}
     return stage.finish(sum_footers(indexes), indexes, facts, pairs["counts"]["rows_out"])
 
 
@@ -89,54 +108,6 @@ def _some_urls(parts: list[str]) -> list[str]:
     """List a thousand URLs, enough to see whose sites will be asked."""
     batch = next(read_batches(parts, ["url"]), None)
     return batch.column("url").to_pylist() if batch else []
-
-
-def _run_round(
-    stage: Stage, options: FetchStageOptions, parts: list[str], number: int, after: Mapping[str, int] | None
-) -> Mapping[str, int]:
-    """Plan and fetch one round; give the marks of the hosts that have URLs left."""
-    folder = storage.join(options.output, "plan", f"round-{number:03d}")
-    upto, urls = _marks(stage, options, parts, folder, Round(options.seed, after, {}))
-    items = max(1, math.ceil(urls / options.urls_per_item))
-    plans = [part_path(folder, index, items) for index in range(items)]
-    missing = frozenset(index for index, name in enumerate(plans) if not storage.exists(name))
-    if missing:
-        round_ = Round(options.seed, after, upto)
-
-        def build(pipeline: beam.Pipeline) -> None:
-            pipeline | "Pairs" >> beam.Create(parts) | PlanItems(round_, folder, items, missing)
-
-        stage.session.run("Plan work items", build, len(parts), Watch(folder, items))
-    work = [
-        WorkItem((plan,), storage.join(options.output, "store", f"part-{number:03d}-{index:05d}.parquet"))
-        for index, plan in enumerate(plans)
-    ]
-    label = "Fetch images" if number == 0 else f"Fetch images, round {number + 1}"
-    stage.build_parts(
-        label, FetchImages(options.contact, options.download, options.fetch, options.images), work
-    )
-    return upto
-
-
-def _marks(
-    stage: Stage, options: FetchStageOptions, parts: list[str], folder: str, round_: Round
-) -> tuple[Mapping[str, int], int]:
-    """Find the last URL hash that each busy host gives to this round, and how many URLs there are."""
-    path = storage.join(folder, "hosts.npz")
-    if not storage.exists(path):
-
-        def build(pipeline: beam.Pipeline) -> None:
-            (
-                pipeline
-                | "Pairs" >> beam.Create(parts)
-                | MarkHosts(round_, options.host_limit)
-                | SaveArrays(path)
-            )
-
-        stage.session.run("Count URLs by host", build, len(parts))
-    table = load_arrays(path)
-    urls = int(table.pop("", np.zeros(1, np.uint64))[0])
-    return {host: int(mark[0]) for host, mark in table.items()}, urls
 
 
 if __name__ == "__main__":

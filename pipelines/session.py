@@ -7,7 +7,7 @@ import re
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import apache_beam as beam
 import yaml
@@ -17,6 +17,7 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
     SpinnerColumn,
     TextColumn,
     TimeElapsedColumn,
@@ -31,8 +32,13 @@ from wit_builder.transforms.parts import BuildParts, MakePart, WorkItem
 
 T = TypeVar("T")
 
-Update = Callable[[int], None]
-"""Takes the number of steps done."""
+
+class Update(Protocol):
+    """Shows how far something is."""
+
+    def __call__(self, done: int, note: str = "") -> None:
+        """Show the number of steps done, and a word about them."""
+
 
 _POLL_SECONDS = 0.3
 _USER_ERROR = re.compile(r"UserError: (.+?)(?: \[while running|\n|\\n|$)")
@@ -99,13 +105,23 @@ class Session:
         Yields:
             A function that takes the number of steps done.
         """
-        columns = (SpinnerColumn(), TextColumn("{task.description:<34}"), BarColumn(), MofNCompleteColumn())
+        columns: tuple[ProgressColumn, ...] = (
+            SpinnerColumn(),
+            TextColumn("{task.description:<34}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+        )
         terminal = self.console.is_terminal
         if not terminal:
             self.console.print(f"  {label} ...", highlight=False)
-        with Progress(*columns, TimeElapsedColumn(), console=self.console, disable=not terminal) as bars:
-            task = bars.add_task(label, total=total)
-            yield lambda done: bars.update(task, completed=done)
+        columns += (TimeElapsedColumn(), TextColumn("{task.fields[note]}"))
+        with Progress(*columns, console=self.console, disable=not terminal) as bars:
+            task = bars.add_task(label, total=total, note="")
+
+            def update(done: int, note: str = "") -> None:
+                bars.update(task, completed=done, note=note)
+
+            yield update
             bars.update(task, completed=total or 1, total=total or 1)
 
     def alone(self, name: str, options: T, work: Callable[[T], dict[str, Any]]) -> dict[str, Any]:
@@ -136,6 +152,14 @@ class Watch:
         """Count the parts that are there."""
         return min(self.total, len(storage.list_dir(self.folder, self.suffix)))
 
+    def told(self) -> str:
+        """Say more of what is done, for people."""
+        return ""
+
+    def note(self) -> str:
+        """Say a word about how far it is."""
+        return ""
+
 
 @contextmanager
 def _polling(watch: Watch | None, update: Update) -> Iterator[None]:
@@ -144,7 +168,7 @@ def _polling(watch: Watch | None, update: Update) -> Iterator[None]:
 
     def poll() -> None:
         while watch and not ended.wait(_POLL_SECONDS):
-            update(watch.committed())
+            update(watch.committed(), watch.note())
 
     thread = threading.Thread(target=poll, daemon=True)
     thread.start()
@@ -217,7 +241,9 @@ class Stage:
         self.session.console.print(f"{self.name}: {plan}", highlight=False)
         return True
 
-    def build_parts(self, label: str, make: MakePart, items: Sequence[WorkItem]) -> None:
+    def build_parts(
+        self, label: str, make: MakePart, items: Sequence[WorkItem], watch: "Watch | None" = None
+    ) -> None:
         """Make the parts that are not committed yet."""
         missing = [item for item in items if not storage.exists(item.output)]
         if not missing:
@@ -227,7 +253,7 @@ class Stage:
         def build(pipeline: beam.Pipeline) -> None:
             pipeline | "Work items" >> beam.Create(missing) | label >> BuildParts(make)
 
-        self.session.run(label, build, len(missing), Watch(folder, len(items)))
+        self.session.run(label, build, len(missing), watch or Watch(folder, len(items)))
 
     def manifest(self) -> dict[str, Any]:
         """Read what the folder says of itself; empty in a dry run."""

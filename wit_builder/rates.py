@@ -45,6 +45,10 @@ class Rates:
         """Give a group's requests per second; 0: no limit."""
         return dict(map(_parse, self.rules)).get(group, self.default)
 
+    def groups(self) -> list[str]:
+        """Name the groups that rules make."""
+        return [name for name, _ in map(_parse, self.rules)]
+
     def urls_in(self, group: str, seconds: float) -> int:
         """Count the requests that a group's rate allows in a time, at least one."""
         return max(1, int((self.rate_of(group) or UNLIMITED) * seconds))

@@ -4,6 +4,7 @@ A tar carries its content hash in its name. Its index is written after it, names
 it, and is the commit; a tar that no index names is an orphan.
 """
 
+import errno
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,8 +13,11 @@ from typing import IO, NamedTuple
 import pyarrow as pa
 
 from wit_builder import schemas, storage
+from wit_builder.errors import UserError
 from wit_builder.parts import PartSummary, read_table, write_table
 from wit_builder.tar import TarWriter
+
+_TAKES_NO_MORE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 class Location(NamedTuple):
@@ -73,6 +77,24 @@ def write_store_tar(folder: str, name: str, tars: list[str]) -> Iterator[StoreWr
         writer = StoreWriter(_HashedFile(handle))
         yield writer
         digest = writer.close()
+
+
+@contextmanager
+def told_when_full(folder: str) -> Iterator[None]:
+    """Make a user's error of a disk that takes no more.
+
+    Raises:
+        UserError: it is full, over its quota, or may not be written.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _TAKES_NO_MORE:
+            raise
+        raise UserError(
+            f"cannot write into {folder}: {error.strerror}; make room or mend its permissions "
+            "and run again: what was written stays"
+        ) from None
 
 
 def commit_index(folder: str, name: str, rows: pa.Table, summary: PartSummary) -> str:

@@ -6,32 +6,38 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from tests.servers import Site, pages, site
+from tests.servers import Site, pages, site, unused_port
 from wit_builder.download import Downloader, DownloadOptions
 from wit_builder.errors import UserError
 from wit_builder.fetch import FetchedBytes, FetchOptions, fetch_images
 from wit_builder.records import Status
+from wit_builder.rights import GROUNDS, RightsOptions
 from wit_builder.robots import RobotsPolicy
-from wit_builder.web import HttpResponse
+from wit_builder.tdm import TdmPolicy
+from wit_builder.web import AwaitRoom, HttpResponse
 
 NOW = datetime(2030, 1, 2, tzinfo=UTC)
 
 
-def fetch(requests: Iterable[tuple[str, str | None]], **changes: Any) -> dict[str, FetchedBytes]:
+def fetch(
+    requests: Iterable[tuple[str, str | None]], rights: RightsOptions | None = None, **changes: Any
+) -> dict[str, FetchedBytes]:
     async def run() -> dict[str, FetchedBytes]:
         options = DownloadOptions(
             requests_per_second=0, allow_private_networks=True, retries=0, timeout_seconds=5
         )
         async with Downloader(options) as downloader:
-            robots = RobotsPolicy(downloader.get, options.user_agent)
-            results = fetch_images(requests, downloader, robots, FetchOptions(**changes), now=lambda: NOW)
+            robots = TdmPolicy(downloader.get, RobotsPolicy(downloader.get, options.user_agent))
+            results = fetch_images(
+                requests, downloader, robots, FetchOptions(**changes), rights, now=lambda: NOW
+            )
             return {result.url: result async for result in results}
 
     return asyncio.run(run())
 
 
 def asked(server: Site) -> list[str]:
-    return [path for path in server.requests if path != "/robots.txt"]
+    return [path for path in server.requests if path not in ("/robots.txt", "/.well-known/tdmrep.json")]
 
 
 def test_each_url_gives_bytes_or_a_word() -> None:
@@ -43,7 +49,7 @@ def test_each_url_gives_bytes_or_a_word() -> None:
         server.url("/b.jpg"): FetchedBytes(server.url("/b.jpg"), Status.FAILED_TO_DOWNLOAD, "http 404"),
         "nonsense": FetchedBytes("nonsense", Status.FAILED_TO_DOWNLOAD, "bad_url"),
     }
-    assert sorted(server.requests) == ["/a.jpg", "/b.jpg", "/robots.txt"]
+    assert sorted(server.requests) == ["/.well-known/tdmrep.json", "/a.jpg", "/b.jpg", "/robots.txt"]
 
 
 def test_what_robots_disallows_is_never_asked_for() -> None:
@@ -129,16 +135,74 @@ def test_a_slow_host_does_not_hold_up_a_fast_one() -> None:
     assert order.count(b"fast") == 50
 
 
+def test_tdmrep_reserves_by_path_and_the_url_is_never_asked_for() -> None:
+    rules = web.Response(text='[{"location": "/mine/", "tdm-reservation": 1}]')
+    with pages({"/.well-known/tdmrep.json": rules, "/mine/a.jpg": b"x", "/b.jpg": b"y"}) as server:
+        results = fetch([(server.url("/mine/a.jpg"), None), (server.url("/b.jpg"), None)])
+    mine = results[server.url("/mine/a.jpg")]
+    assert (mine.error_message, mine.rights) == ("tdmrep.json reserves", "tdmrep.json reserves")
+    assert asked(server) == ["/b.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("left_out", "opt_out", "robots", "headers", "ground"),
+    [
+        ("page", "noai", "", {}, "noai"),
+        ("robots.txt", None, "User-agent: *\nDisallow: /", {}, "robots.txt disallows"),
+        ("X-Robots-Tag", None, "", {"X-Robots-Tag": "noai"}, "X-Robots-Tag: noai"),
+        ("TDM", None, "", {"TDM-Reservation": "1"}, "TDM-Reservation"),
+    ],
+)
+def test_a_ground_that_an_option_leaves_out_is_written_down(
+    left_out: str, opt_out: str | None, robots: str, headers: dict[str, str], ground: str
+) -> None:
+    content: dict[str, web.Response | str | bytes] = {
+        "/robots.txt": web.Response(text=robots),
+        "/a.jpg": web.Response(body=b"x", headers=headers),
+    }
+    honour = tuple(word for word in GROUNDS if word != left_out)
+    with pages(content) as server:
+        url = server.url("/a.jpg")
+        narrow = fetch([(url, opt_out)], RightsOptions(honour=honour))[url]
+        usual = fetch([(url, opt_out)])[url]
+    assert (narrow.status, narrow.rights, narrow.rights_set_aside) == (Status.SUCCESS, None, ground)
+    assert (usual.status, usual.rights, usual.rights_set_aside) == (Status.FAILED_TO_DOWNLOAD, ground, None)
+
+
+def test_directives_that_refuse_can_be_more_or_fewer() -> None:
+    with pages({"/a.jpg": web.Response(body=b"x", headers={"X-Robots-Tag": "NoSnippet"})}) as server:
+        url = server.url("/a.jpg")
+        wide = fetch([(url, None)], RightsOptions(refusing_directives=("nosnippet",)))[url]
+    assert wide.rights == "X-Robots-Tag: nosnippet"
+
+
+def test_a_silent_host_is_given_up() -> None:
+    port = unused_port()
+    results = fetch(
+        [(f"http://127.0.0.1:{port}/{n}", None) for n in range(6)], RightsOptions(honour=()), give_up_after=3
+    )
+    messages = [result.error_message for result in results.values()]
+    assert messages == ["connect_failed"] * 3 + ["host_unavailable"] * 3
+
+
+def test_when_the_time_is_up_the_rest_waits_in_its_order() -> None:
+    with pages({f"/{n}": b"x" for n in range(6)}) as server:
+        requests: list[tuple[str, str | None]] = [(server.url(f"/{n}"), None) for n in range(6)]
+        results = fetch(requests, item_seconds=0)
+    assert list(results) == [server.url("/0")]
+
+
 class _Counting:
     """A downloader that counts the bodies that exist at once."""
 
     def __init__(self) -> None:
         self.begun = 0
 
-    async def get(self, url: str, **_: Any) -> HttpResponse:
+    async def get(self, url: str, *, await_room: AwaitRoom | None = None, **_: Any) -> HttpResponse:
         self.begun += 1
-        await asyncio.sleep(0)
-        return HttpResponse(url, url, status=200, body=b"x")
+        assert await_room is not None
+        await await_room(HttpResponse(url, url, headers=(("Content-Length", "10"),)))
+        return HttpResponse(url, url, status=200, body=b"x" * 10)
 
     def slow_down(self, url: str, seconds: float) -> None:
         raise AssertionError("no delay was asked for")
@@ -153,14 +217,14 @@ def test_bodies_that_nobody_takes_stop_the_workers(workers: int, per_host: int) 
     async def run() -> None:
         downloader = _Counting()
         robots = RobotsPolicy(_no_robots, "wit-builder")
-        options = FetchOptions(workers=workers, workers_per_host=per_host)
+        options = FetchOptions(workers=workers, workers_per_host=per_host, max_bytes_in_flight=30)
         requests = [(f"http://h{i % 10}/{i}", None) for i in range(100)]
         taken = 0
         async for _ in fetch_images(requests, downloader, robots, options):
             taken += 1
             for _ in range(20):
                 await asyncio.sleep(0)
-            assert downloader.begun - taken <= workers + 1
+            assert downloader.begun - taken <= workers + 30 // 10
         assert taken == 100
 
     asyncio.run(run())
@@ -171,7 +235,7 @@ def test_leaving_early_ends_the_workers() -> None:
         robots = RobotsPolicy(_no_robots, "wit-builder")
         results = fetch_images([(f"http://h/{i}", None) for i in range(100)], _Counting(), robots)
         assert (await anext(results)).status is Status.SUCCESS
-        await results.aclose()  # type: ignore[attr-defined]
+        await results.aclose()
         assert len(asyncio.all_tasks()) == 1
 
     asyncio.run(run())

@@ -4,11 +4,14 @@ from hypothesis import strategies as st
 
 from tests.pairs import matched
 from wit_builder import rounds
-from wit_builder.rounds import Round
+from wit_builder.rates import Rates
+from wit_builder.rounds import Limit, Round
+
+SITES = Rates()
 
 
 def marks_of(urls: list[str], round_: Round, limit: int) -> dict[str, int]:
-    firsts = dict(rounds.hashes_by_host(urls, round_, limit))
+    firsts = dict(rounds.hashes_by_site(urls, round_, Limit(SITES, 600, limit)))
     return {host: int(hashes[limit - 1]) for host, hashes in firsts.items() if len(hashes) > limit}
 
 
@@ -22,7 +25,7 @@ def test_rounds_take_every_url_once_and_at_most_the_limit_of_a_host(
     while True:
         upto = marks_of([*urls, *urls], Round(7, after, {}), limit)
         round_ = Round(7, after, upto)
-        now = [url for url in urls if round_.takes(rounds.host_of(url), url)]
+        now = [url for url in urls if round_.takes(SITES.group_of(url), url)]
         for host in hosts:
             assert sum(f"//{host}.org/" in url for url in now) <= limit
         taken += now
@@ -38,16 +41,41 @@ def test_a_host_has_one_work_item_and_urls_left_for_later_have_none() -> None:
     urls = [f"http://h{n % 3}.org/{n}.jpg" for n in range(60)]
     batch = matched((url, [0]) for url in urls)
     everything = rounds.items_of(batch, Round(1, None, {}), 4)
-    by_host = {rounds.host_of(url): item for url, item in zip(urls, everything.tolist(), strict=True)}
-    assert everything.tolist() == [by_host[rounds.host_of(url)] for url in urls]
+    by_host = {SITES.group_of(url): item for url, item in zip(urls, everything.tolist(), strict=True)}
+    assert everything.tolist() == [by_host[SITES.group_of(url)] for url in urls]
     assert set(by_host.values()) <= set(range(4))
     nothing = rounds.items_of(batch, Round(1, {}, {}), 4)
     assert set(nothing.tolist()) == {-1}
 
 
-def test_ports_are_hosts_of_their_own() -> None:
-    assert rounds.host_of("http://127.0.0.1:8801/a") != rounds.host_of("http://127.0.0.1:8802/a")
-    assert rounds.host_of("http://A.org/") == rounds.host_of("http://a.org:80/x") == "a.org:80"
+def test_a_site_is_asked_as_often_as_its_rate_and_the_limit_allow() -> None:
+    rates = Rates(0.5, ("cdn.net=20",))
+    assert [Limit(rates, 600).of(site) for site in ("a.org", "cdn.net")] == [300, 12_000]
+    assert [Limit(rates, 600, 1_000).of(site) for site in ("a.org", "cdn.net")] == [300, 1_000]
+
+
+@given(st.integers(1, 3_000))
+def test_a_site_s_urls_are_counted_from_its_smallest_hashes(number: int) -> None:
+    urls = [f"http://a.org/{n}" for n in range(number)]
+    ((_, hashes),) = rounds.hashes_by_site([*urls, *urls], Round(3, None, {}), Limit(SITES, 400))
+    told = rounds.estimate(hashes, 400)
+    assert told == number if number <= 400 else abs(told - number) < 0.2 * number
+
+
+@given(st.lists(st.integers(0, 40), max_size=30, unique=True), st.integers(0, 5))
+def test_what_an_item_leaves_the_next_round_takes(numbers: list[int], done: int) -> None:
+    urls = [f"http://h{n % 3}.org/{n}" for n in numbers]
+    this = Round(5, None, {})
+    first = [
+        url
+        for site in range(3)
+        for url in sorted(
+            (url for url in urls if f"h{site}." in url), key=lambda url: rounds.url_hash(url, 5)
+        )[:done]
+    ]
+    later = Round(5, rounds.first_left(urls, set(first), this), {})
+    taken = [url for url in urls if later.takes(SITES.group_of(url), url)]
+    assert sorted(first + taken) == sorted(urls)
 
 
 def test_smallest_are_distinct_and_sorted() -> None:
