@@ -1,5 +1,4 @@
 import asyncio
-import gzip
 import os
 import signal
 import subprocess
@@ -12,32 +11,38 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from fastwarc.warc import ArchiveIterator as FastIterator
-from fastwarc.warc import WarcRecordType
 from warcio.archiveiterator import ArchiveIterator
 
 from tests.servers import Site, pages, site, unused_port
-from wit_builder.crawl import CrawlOptions, CrawlSummary, crawl
+from wit_builder.crawl import crawl
+from wit_builder.crawl_options import CrawlOptions
+from wit_builder.crawl_summary import CrawlSummary
 from wit_builder.download import Downloader, DownloadOptions
 from wit_builder.errors import UserError
+from wit_builder.outcomes import Outcome
 from wit_builder.robots import RobotsPolicy
 
 RUN = """
 import asyncio, sys
-import wit_builder.crawl
 from functools import partial
+from wit_builder.crawl import crawl
+from wit_builder.crawl_options import CrawlOptions
 from wit_builder.download import Downloader, DownloadOptions
 from wit_builder.robots import RobotsPolicy
 
-wit_builder.crawl._GROUP_PAGES = 7
-
 async def main():
-    options = wit_builder.crawl.CrawlOptions(
-        seeds=(sys.argv[1],), output=sys.argv[2], max_depth=20, warc_bytes=int(sys.argv[3])
+    *seeds, output, warc_bytes = sys.argv[1:]
+    options = CrawlOptions(
+        seeds=tuple(seeds),
+        output=output,
+        max_depth=20,
+        warc_bytes=int(warc_bytes),
+        requests_per_second=0.0,
+        connections=8,
     )
     asks = DownloadOptions(requests_per_second=0, allow_private_networks=True)
     async with Downloader(asks) as downloader:
-        await wit_builder.crawl.crawl(options, downloader, partial(RobotsPolicy, user_agent="wit-builder"))
+        await crawl(options, downloader, partial(RobotsPolicy, user_agent="wit-builder"))
 
 asyncio.run(main())
 """
@@ -45,7 +50,8 @@ asyncio.run(main())
 
 def run(output: Path, *seeds: str, progress: Any = lambda _: None, **changes: Any) -> CrawlSummary:
     async def main() -> CrawlSummary:
-        options = CrawlOptions(seeds=seeds, output=str(output), **changes)
+        usual: dict[str, Any] = {"requests_per_second": 0.0, "connections": 8}
+        options = CrawlOptions(seeds=seeds, output=str(output), **{**usual, **changes})
         asks = DownloadOptions(
             user_agent=options.user_agent,
             requests_per_second=0,
@@ -98,46 +104,13 @@ def test_a_site_is_crawled_once_a_page(tmp_path: Path) -> None:
     assert answers(tmp_path, server) == {"/": 1, "/a": 1, "/b": 1}
     assert summary == CrawlSummary(
         pages=3,
+        unchanged=0,
         bytes=sum(len(content[path]) for path in ("/", "/a", "/b")),
-        failures={"http 404": 1, "not_html": 1},
-        robots_denied=0,
+        failures={Outcome.HTTP_4XX: 1, Outcome.NOT_HTML: 1},
         waiting=0,
+        asked=5,
     )
     assert sorted(server.requests) == ["/", "/a", "/b", "/data", "/gone", "/robots.txt"]
-
-
-def test_records_read_the_same_by_both_readers(tmp_path: Path) -> None:
-    page = "<title>é</title>" * 100
-    packed = web.Response(
-        body=gzip.compress(page.encode()),
-        headers={"Content-Type": "text/html; charset=utf-8", "Content-Encoding": "gzip", "X-Name": "é"},
-    )
-    robots = web.Response(text="User-agent: *\nAllow: /")
-    with pages({"/": packed, "/robots.txt": robots}) as server:
-        run(tmp_path, server.url(), contact="me@example.org")
-    found = list(records(tmp_path))
-    assert [(kind, url) for kind, url, _ in found] == [
-        ("warcinfo", ""),
-        ("response", server.url("/robots.txt")),
-        ("request", server.url("/robots.txt")),
-        ("response", server.url()),
-        ("request", server.url()),
-    ]
-    assert b"http-header-user-agent: wit-builder/0.1 (+me@example.org)" in found[0][2]
-    assert found[1][2] == b"User-agent: *\nAllow: /"
-    assert found[3][2].decode() == page
-    with warcs(tmp_path)[0].open("rb") as file:
-        fast = [
-            (
-                record.http_headers.status_code,
-                record.reader.read(),
-                record.http_headers.get("X-Crawl-Content-Encoding"),
-            )
-            for record in FastIterator(file, record_types=WarcRecordType.response, verify_digests=True)
-        ]
-    assert fast == [(200, found[1][2], None), (200, found[3][2], "gzip")]
-    # one gzip member a record: each can be read alone
-    assert warcs(tmp_path)[0].read_bytes().count(b"\x1f\x8b\x08") >= len(found)
 
 
 def test_robots_and_nofollow_are_obeyed(tmp_path: Path) -> None:
@@ -152,7 +125,7 @@ def test_robots_and_nofollow_are_obeyed(tmp_path: Path) -> None:
         summary = run(tmp_path, server.url())
     assert sorted(server.requests) == ["/", "/quiet", "/robots.txt"]
     assert (summary.pages, summary.robots_denied) == (2, 2)
-    assert summary.failures == {"robots.txt disallows": 2}
+    assert summary.failures == {"robots_disallows": 2}
 
 
 def test_a_robots_file_that_cannot_be_had_stops_the_crawl(tmp_path: Path) -> None:
@@ -231,13 +204,12 @@ def test_a_page_found_late_but_near_keeps_its_depth(tmp_path: Path) -> None:
     assert "/end" in answers(tmp_path, server)
 
 
-def test_files_are_finished_at_their_length(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("wit_builder.crawl._GROUP_PAGES", 2)
+def test_files_are_finished_at_their_length(tmp_path: Path) -> None:
     content: dict[str, web.Response | str | bytes] = {f"/{i}": links(f"/{i + 1}") for i in range(10)}
     with pages(content) as server:
         run(tmp_path, server.url("/0"), max_depth=9, warc_bytes=1)
     names = [path.name for path in warcs(tmp_path)]
-    assert names == [f"crawl-{number:05d}.warc.gz" for number in range(len(names))]
+    assert names == [f"crawl-00-{number:05d}.warc.gz" for number in range(len(names))]
     assert len(names) >= 5
     assert answers(tmp_path, server) == {f"/{i}": 1 for i in range(10)}
     assert not list(tmp_path.glob("*.open"))
@@ -278,9 +250,9 @@ def test_a_crawl_ended_just_before_its_file_had_its_name_is_finished(tmp_path: P
         raise ZeroDivisionError
 
     with pages({"/": "x"}) as server:
-        with pytest.raises(ExceptionGroup):
+        with pytest.raises(ZeroDivisionError):
             run(tmp_path, server.url(), progress=fail)
-        assert [path.name for path in tmp_path.glob("*.open")] == ["crawl-00000.warc.gz.open"]
+        assert [path.name for path in tmp_path.glob("*.open")] == ["crawl-00-00000.warc.gz.open"]
         assert run(tmp_path, server.url()).pages == 1
     assert answers(tmp_path, server) == {"/": 1}
     assert not list(tmp_path.glob("*.open"))
@@ -334,7 +306,7 @@ def test_failures_are_counted_by_reason(tmp_path: Path) -> None:
     dead = f"http://127.0.0.1:{unused_port()}/"
     with pages({"/": "x"}) as server:
         summary = run(tmp_path, server.url(), dead, server.url("/missing"))
-    assert summary.failures == {"http 404": 1, "robots.txt unreachable": 1}
+    assert summary.failures == {"http_4xx": 1, "robots_unreachable": 1}
 
 
 def test_progress_ends_with_the_summary(tmp_path: Path) -> None:
@@ -368,6 +340,6 @@ def test_an_output_that_is_a_file_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_frontier_that_is_none_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "frontier.sqlite").write_bytes(b"not a database at all" * 100)
-    with pytest.raises(UserError, match=r"frontier\.sqlite"):
+    (tmp_path / "frontier-00.sqlite").write_bytes(b"not a database at all" * 100)
+    with pytest.raises(UserError, match=r"frontier-00\.sqlite"):
         run(tmp_path, "http://127.0.0.1/")
