@@ -20,6 +20,8 @@ from wit_builder.paths import expand_archives
 from wit_builder.transforms.candidates import ExtractCandidates
 from wit_builder.transforms.parts import WorkItem
 
+BYTES_PER_MB = 1_000_000
+
 
 @dataclass(frozen=True, kw_only=True)
 class CandidatesOptions:
@@ -82,7 +84,9 @@ def work_items(archives: list[str], options: CandidatesOptions) -> list[WorkItem
     """
     pieces: list[tuple[str, int, int | None]] = [(archive, 0, None) for archive in archives]
     if options.slice_mb is not None:
-        pieces = [(name, *piece) for name in archives for piece in slices_of(name, options.slice_mb * 10**6)]
+        pieces = [
+            (name, *piece) for name in archives for piece in slices_of(name, options.slice_mb * BYTES_PER_MB)
+        ]
     folder = storage.join(options.output, EXTRACTED) if options.limits.any else options.output
     return [
         WorkItem((archive,), part_path(folder, number, len(pieces)), start, end)
