@@ -47,6 +47,9 @@ VERBS = {
     ),
     "fetch": Verb("pipelines.fetch", "FetchStageOptions", "Download the images politely into a store."),
     "shards": Verb("pipelines.shards", "ShardsOptions", "Write WebDataset shards from the store."),
+    "remove": Verb(
+        "pipelines.remove", "RemoveOptions", "Take listed items out of a dataset; --purge: and of its store."
+    ),
     "train": Verb("pipelines.train", "TrainOptions", "Train CLIP on shards."),
     "eval": Verb("pipelines.eval", "EvalOptions", "Evaluate a model: zero-shot and retrieval."),
     "inspect": Verb("pipelines.inspect", "InspectOptions", "Show what a file or folder holds."),

@@ -81,6 +81,10 @@ FETCHED_IMAGE = pa.schema(
     ]
 )
 
+OTHER_TEXT = pa.struct([_required(name, pa.string()) for name in ("uid", "url", "text")])
+UNIQUE_IMAGE = FETCHED_IMAGE.append(pa.field("other_texts", pa.list_(OTHER_TEXT)))
+"""An image and, if they were asked for, the pairs whose images had the same bytes."""
+
 
 def id_lists(offsets: npt.NDArray[np.int64], ids: npt.NDArray[np.int32]) -> pa.ListArray:
     """Make a column of query id lists.

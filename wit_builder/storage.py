@@ -8,7 +8,7 @@ import fcntl
 import hashlib
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -31,6 +31,7 @@ __all__ = [
     "open_read",
     "read_bytes",
     "read_range",
+    "read_ranges",
     "remove",
     "remove_leftovers",
     "size",
@@ -40,6 +41,8 @@ __all__ = [
 ]
 
 _TEMPORARY = ".tmp-"
+_IN_FLIGHT = 100
+"""Ranges asked for at a time: an object store takes tens of milliseconds for one, most of it waiting."""
 
 
 def is_local(path: str) -> bool:
@@ -163,6 +166,31 @@ def read_range(path: str, start: int, length: int) -> bytes:
     """Read `length` bytes from byte `start`, with no read-ahead."""
     filesystem, inner = _filesystem(path)
     data: bytes = filesystem.cat_file(inner, start=start, end=start + length)
+    return data
+
+
+def read_ranges(folder: str, ranges: Sequence[tuple[str, int, int]]) -> list[bytes]:
+    """Read many ranges at once, as many in flight as one connection pool takes.
+
+    Args:
+        folder: where the files are.
+        ranges: name of a file, first byte, byte to stop before.
+
+    Raises:
+        UserError: a file is not there.
+    """
+    filesystem, inner = _filesystem(folder)
+    names, starts, ends = zip(*ranges, strict=True) if ranges else ((), (), ())
+    try:
+        data: list[bytes] = filesystem.cat_ranges(
+            [join(inner, name) for name in names],
+            list(starts),
+            list(ends),
+            on_error="raise",
+            batch_size=_IN_FLIGHT,
+        )
+    except FileNotFoundError as error:
+        raise UserError(f"{folder} lacks a file that its index names ({error}); restore it") from None
     return data
 
 

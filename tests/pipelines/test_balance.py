@@ -18,12 +18,11 @@ from pipelines.session import Session
 from tests.balancing import Pair, oracle
 from tests.matched import write_match
 from tests.pairs import matched
-from tests.store import write_store
+from tests.store import finish_fetch, write_store
 from vocab.vocabulary import write_vocabulary
 from wit_builder import keys, manifest, schemas, storage
 from wit_builder.balance import Mode
 from wit_builder.errors import UserError
-from wit_builder.manifest import sum_footers
 from wit_builder.parts import PartSummary, list_parts, read_table, write_table
 from wit_builder.records import Query, QuerySource
 
@@ -330,10 +329,8 @@ def fetched(folder: Path, selected: list[list[int]], failed: set[int], facts: di
     rows = read_table(index)
     lists = pa.array(selected, rows.schema.field("selected_query_ids").type)
     rows = rows.set_column(rows.column_names.index("selected_query_ids"), "selected_query_ids", lists)
-    manifest.begin(str(folder), "fetch", {}, {})
     write_table(index, rows.cast(schemas.FETCHED_IMAGE), PartSummary(len(selected), len(selected)))
-    manifest.finish(str(folder), sum_footers([index]), [index], {"queries": QUERIES, **facts})
-    return folder
+    return finish_fetch(folder, queries=QUERIES, **facts)
 
 
 def sidecars(dataset: Path) -> list[dict[str, Any]]:
@@ -371,7 +368,7 @@ def test_without_a_reserve_the_shards_hold_what_was_fetched(tmp_path: Path) -> N
         store = fetched(tmp_path / name, selected, {19}, facts)
         shards.run(shards.ShardsOptions(store=str(store), output=str(tmp_path / f"{name}-data")), HERE)
         assert len(sidecars(tmp_path / f"{name}-data")) == 20
-        assert not (tmp_path / f"{name}-data" / "capped").exists()
+        assert not (tmp_path / f"{name}-data" / "work" / "capped").exists()
     for path in (tmp_path / "none-data").glob("0*"):
         assert path.read_bytes() == (tmp_path / "one-data" / path.name).read_bytes()
     with pytest.raises(UserError, match="defects"):

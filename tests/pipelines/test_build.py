@@ -24,7 +24,7 @@ from wit_builder.errors import UserError
 
 # What the tiny site must come to: 60 images and 1 copy; "zzz qqq" matches no query, "" is no text.
 REASONS = {
-    "crawl": {"http 404"},
+    "crawl": {"http_4xx"},
     "candidates": {"no_text"},
     "match": {"no_query"},
     "balance": {"duplicate_pair", "over_cap"},
@@ -49,7 +49,7 @@ def finished(world: Site, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def dataset_files(dataset: Path) -> dict[str, bytes]:
     found = [path for path in dataset.rglob("*") if path.suffix in (".tar", ".json", ".parquet")]
-    kept = [path for path in found if "unique" not in path.parts and path.name != "manifest.json"]
+    kept = [path for path in found if "work" not in path.parts and path.name != "manifest.json"]
     return {str(path.relative_to(dataset)): path.read_bytes() for path in kept}
 
 

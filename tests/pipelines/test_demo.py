@@ -2,6 +2,7 @@ import io
 import socket
 import tarfile
 import urllib.request
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,9 +15,11 @@ from pipelines.demo.sites import HOST, Site, serve
 from tests.images import jpeg
 from tests.servers import unused_port
 from tests.store import write_store
-from tests.wit_builder.test_shards import read_image
+from wit_builder.duplicates import keep_one_per_image
 from wit_builder.errors import UserError
+from wit_builder.exclude import ExcludeList
 from wit_builder.parts import read_table
+from wit_builder.ranges import read_pieces
 from wit_builder.shards import ShardPlan, write_shard
 
 SVG = """<svg><title>not this</title><metadata><rdf:RDF><cc:Work><dc:title>Red &amp; blue
@@ -99,17 +102,12 @@ def test_the_zero_shot_task_has_the_folders_that_training_knows(tmp_path: Path) 
         return f"http://h/images/{folder}/{number}.jpg"
 
     store = write_store(tmp_path / "store", images, urls=url)
-    rows = read_table(str(store / "part-000-00000.parquet"))
+    rows, _ = keep_one_per_image(read_table(str(store / "part-000-00000.parquet")), 0, merge_texts=False)
     plan = ShardPlan(train=1, holdout=1, holdout_share=0.2, seed=0)
-    shards, _ = plan.assign(rows.column("uid"))
+    rows, shards = plan.in_order(rows)
+    read = partial(read_pieces, str(store))
     for shard in range(2):
-        write_shard(
-            str(tmp_path / "data"),
-            shard,
-            plan,
-            rows.filter(shards == shard),
-            lambda *place: read_image(str(store), *place),
-        )
+        write_shard(str(tmp_path / "data"), shard, plan, rows.filter(shards == shard), read, ExcludeList())
     counts = write_zeroshot_task(tmp_path / "data", tmp_path / "task")
     assert sorted(counts) == ["animals", "tools"]
     assert (tmp_path / "task" / "classnames.txt").read_text() == "animal\ntool\n"

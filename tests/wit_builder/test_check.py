@@ -1,23 +1,33 @@
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
 from tests.store import write_store
-from tests.wit_builder.test_shards import read_image
 from wit_builder.check import CheckReport, check_dataset
+from wit_builder.duplicates import keep_one_per_image
 from wit_builder.errors import UserError
+from wit_builder.exclude import ExcludeList
 from wit_builder.parts import read_table
+from wit_builder.ranges import read_pieces
 from wit_builder.shards import ShardPlan, write_shard
 
 
 @pytest.fixture
 def dataset(tmp_path: Path) -> Path:
     store = write_store(tmp_path / "store", 20, failed=2)
-    rows = read_table(str(store / "part-000-00000.parquet"))
+    rows, _ = keep_one_per_image(read_table(str(store / "part-000-00000.parquet")), 0, merge_texts=False)
     plan = ShardPlan(train=1, holdout=0, holdout_share=0.0, seed=0)
-    write_shard(str(tmp_path / "data"), 0, plan, rows, lambda *place: read_image(str(store), *place))
+    write_shard(
+        str(tmp_path / "data"),
+        0,
+        plan,
+        plan.in_order(rows)[0],
+        partial(read_pieces, str(store)),
+        ExcludeList(),
+    )
     return tmp_path / "data"
 
 

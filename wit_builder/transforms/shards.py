@@ -1,62 +1,120 @@
-"""Beam half of `wit_builder.shards`: unique images, the cap on them, then one shard a work item."""
+"""Beam half of `wit_builder.shards`: the work items that make distinct images, and shards of them."""
 
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 
-import apache_beam as beam
+import numpy as np
 import pyarrow as pa
 
-from wit_builder import schemas, storage
-from wit_builder.parts import PartSummary, part_path, read_table, write_table
-from wit_builder.records import Status
-from wit_builder.shards import ShardPlan, apply_cap, bucket_of, drop_duplicate_images, write_shard
+from wit_builder import near_duplicates, schemas
+from wit_builder.duplicates import keep_one_per_image
+from wit_builder.exclude import ExcludeList
+from wit_builder.near_duplicates import BANDS
+from wit_builder.parts import PartSummary, read_group, read_table, write_groups, write_table
+from wit_builder.ranges import read_pieces
+from wit_builder.records import DropReason, Status
+from wit_builder.segments import index_of, read_segments, segments_path, write_segments
+from wit_builder.shard_files import are_samples
+from wit_builder.shards import ShardPlan, ShardRuns, apply_cap, are_held_out, shard_of, write_shard
 from wit_builder.transforms.arrays import SavedArray
-from wit_builder.transforms.parts import GatherRows, WorkItem, count_progress
+from wit_builder.transforms.exchange import Divided, segments_of
+from wit_builder.transforms.parts import WorkItem
 from wit_builder.transforms.passes import MatchSource
 
-IMAGES = "images"
-"""Counter of the rows that have an image, in the footers of the unique parts."""
-
-CAPPED_IMAGES = "images_under_cap"
-"""The same in the footers of the capped parts."""
+UNIQUE, DISTINCT, CAPPED = "unique_images", "distinct_images", "images_under_cap"
+"""Counters of the rows that have an image, in the footers of the parts of each step."""
 
 FETCHED_MATCHES = MatchSource("selected_query_ids", only=("status", Status.SUCCESS.value))
 """The selections whose image came."""
 
 
-@dataclass(eq=False)
-class DropDuplicateImages(beam.PTransform):
-    """PCollection[str] of store indexes -> PCollection[PartSummary]: unique images, bucket by bucket."""
+def _images(rows: pa.Table) -> int:
+    return int(are_samples(rows).sum())
+
+
+@dataclass
+class KeepOnePerImage:
+    """Brings equal images together and keeps one of each; cuts their hashes for comparison."""
+
+    divided: Divided
+    seed: int
+    merge_texts: bool
+    holdout_share: float
+    ranges: int
+    """Parts that the values of a band are cut into; 0: hashes are not compared."""
+
+    def setup(self) -> None:
+        """Nothing to open."""
+
+    def run(self, item: WorkItem) -> PartSummary:
+        """Make one bucket's part."""
+        rows = self.divided.rows(index_of(item.output))
+        unique, dropped = keep_one_per_image(rows, self.seed, merge_texts=self.merge_texts)
+        if self.ranges:
+            held = are_held_out(unique.column("uid"), self.holdout_share, self.seed)
+            keys = near_duplicates.keys_of(unique, held, self.seed)
+            write_segments(segments_path(item.output), near_duplicates.divide(keys, self.ranges))
+        summary = PartSummary(rows.num_rows, unique.num_rows, dropped, {UNIQUE: _images(unique)})
+        write_table(item.output, unique, summary)
+        return summary
+
+
+@dataclass
+class CompareHashes:
+    """Finds the images that go, of those that share a value of a band: an item a band and range."""
 
     folder: str
+    """Of the parts of `KeepOnePerImage`."""
     buckets: int
-    seed: int
-    missing: frozenset[int]
+    ranges: int
+    across: bool
+    """Only held-out images go, and only for one that is not."""
 
-    def expand(self, indexes: "beam.PCollection[str]") -> "beam.PCollection[PartSummary]":
-        """Bring rows of equal images together and keep one of each."""
-        by_image = partial(bucket_of, buckets=self.buckets)
-        return (
-            indexes
-            | "By image" >> GatherRows(by_image, self.missing, schemas.FETCHED_IMAGE)
-            | "Keep one per image"
-            >> beam.ParDo(_WriteUnique(self.folder, self.buckets, self.seed)).with_output_types(PartSummary)
-        )
+    def setup(self) -> None:
+        """Nothing to open."""
+
+    def run(self, item: WorkItem) -> PartSummary:
+        """Compare; a segment for each bucket holds the rows that go."""
+        index = index_of(item.output)
+        segments = read_segments(segments_of(self.folder, self.buckets), index)
+        keys = [np.frombuffer(segment, near_duplicates.KEY) for segment in segments]
+        buckets = np.repeat(np.arange(len(keys)), list(map(len, keys)))
+        images = np.concatenate(keys)
+        found = near_duplicates.compare(images, index // self.ranges, across=self.across)
+        lost = [images["row"][found.lost[buckets[found.lost] == bucket]] for bucket in range(len(keys))]
+        write_segments(segments_path(item.output), [rows.astype("<i4").tobytes() for rows in lost])
+        counters = {"full_hash_buckets": found.full_buckets, "in_full_hash_buckets": found.in_full_buckets}
+        summary = PartSummary(counters=counters)
+        write_table(item.output, pa.table({}), summary)
+        return summary
 
 
-class _WriteUnique(beam.DoFn):
-    def __init__(self, folder: str, buckets: int, seed: int) -> None:
-        self._folder, self._buckets, self._seed = folder, buckets, seed
+@dataclass
+class DropNearDuplicates:
+    """Drops the rows of a bucket that went in some band."""
 
-    def process(self, element: tuple[int, Iterable[pa.RecordBatch]]) -> Iterator[PartSummary]:
-        bucket, batches = element
-        rows = pa.Table.from_batches(batches, schemas.FETCHED_IMAGE)
-        unique, dropped = drop_duplicate_images(rows, self._seed)
-        summary = PartSummary(rows.num_rows, unique.num_rows, dropped, {IMAGES: _images(unique)})
-        write_table(part_path(self._folder, bucket, self._buckets), unique, summary)
-        count_progress("DropDuplicateImages", summary)
-        yield summary
+    folder: str
+    """Of the parts of `CompareHashes`."""
+    ranges: int
+    reason: DropReason
+
+    def setup(self) -> None:
+        """Nothing to open."""
+
+    def run(self, item: WorkItem) -> PartSummary:
+        """Make one bucket's part."""
+        rows = read_table(item.inputs[0])
+        segments = read_segments(segments_of(self.folder, BANDS * self.ranges), index_of(item.output))
+        stays = np.ones(rows.num_rows, dtype=bool)
+        for segment in segments:
+            stays[np.frombuffer(segment, "<i4")] = False
+        distinct = rows.filter(pa.array(stays))
+        lost = rows.num_rows - distinct.num_rows
+        dropped = {self.reason.value: lost} if lost else {}
+        summary = PartSummary(rows.num_rows, distinct.num_rows, dropped, {DISTINCT: _images(distinct)})
+        write_table(item.output, distinct, summary)
+        return summary
 
 
 @dataclass
@@ -73,52 +131,69 @@ class CapImages:
         self._table = self.table.open()
 
     def run(self, item: WorkItem) -> PartSummary:
-        """Cap one unique part."""
+        """Cap one part."""
         rows = read_table(item.inputs[0])
         capped, dropped = apply_cap(rows, self._table, self.seed)
-        summary = PartSummary(rows.num_rows, capped.num_rows, dropped, {CAPPED_IMAGES: _images(capped)})
+        summary = PartSummary(rows.num_rows, capped.num_rows, dropped, {CAPPED: _images(capped)})
         write_table(item.output, capped, summary)
         return summary
 
 
-def _images(rows: pa.Table) -> int:
-    images: int = rows.column("status").to_pylist().count(Status.SUCCESS)
-    return images
+@dataclass(frozen=True)
+class RunOfRow:
+    """Gives each row the run of its shard."""
+
+    plan: ShardPlan
+    runs: ShardRuns
+
+    def __call__(self, batch: pa.RecordBatch) -> "np.ndarray[tuple[int, ...], np.dtype[np.int64]]":
+        """Give the run of each of n rows: int64 of shape (n,)."""
+        return self.runs.run_of(self.plan.assign(batch.column("uid"))[0])
 
 
-@dataclass(eq=False)
-class WriteShards(beam.PTransform):
-    """PCollection[str] of unique parts -> PCollection[PartSummary]: the shards themselves.
+@dataclass
+class OrderRun:
+    """Puts the rows of a run of shards into their order: a row group a shard."""
 
-    Only index rows are shuffled; image bytes are read from the store by exact range.
-    """
+    divided: Divided
+    plan: ShardPlan
+    runs: ShardRuns
+
+    def setup(self) -> None:
+        """Nothing to open."""
+
+    def run(self, item: WorkItem) -> PartSummary:
+        """Order one run."""
+        run = index_of(item.output)
+        rows, shards = self.plan.in_order(self.divided.rows(run))
+        members = self.runs.members(run)
+        edges = np.searchsorted(shards, [*members, members.stop]).tolist()
+        groups = [rows.slice(first, last - first) for first, last in pairwise(edges)]
+        summary = PartSummary(rows.num_rows, rows.num_rows)
+        write_groups(item.output, groups, schemas.UNIQUE_IMAGE, summary)
+        return summary
+
+
+@dataclass
+class WriteShard:
+    """Writes shards: index rows from the ordered run, images from the store by exact range."""
 
     dataset: str
     store: str
     plan: ShardPlan
-    missing: frozenset[int]
+    runs: ShardRuns
+    exclude: tuple[str, ...]
+    """Exclude lists."""
 
-    def expand(self, parts: "beam.PCollection[str]") -> "beam.PCollection[PartSummary]":
-        """Bring the rows of a shard together and write it."""
-        return (
-            parts
-            | "By shard" >> GatherRows(self.plan.shard_of, self.missing, schemas.FETCHED_IMAGE)
-            | "Write shard"
-            >> beam.ParDo(_WriteShard(self.dataset, self.store, self.plan)).with_output_types(PartSummary)
+    def setup(self) -> None:
+        """Read the exclude lists."""
+        self._exclude = ExcludeList.read(self.exclude)
+
+    def run(self, item: WorkItem) -> PartSummary:
+        """Write one shard."""
+        shard = shard_of(item.output, self.plan)
+        members = self.runs.members(index_of(item.inputs[0]))
+        rows = read_group(item.inputs[0], members.index(shard))
+        return write_shard(
+            self.dataset, shard, self.plan, rows, partial(read_pieces, self.store), self._exclude
         )
-
-
-class _WriteShard(beam.DoFn):
-    def __init__(self, dataset: str, store: str, plan: ShardPlan) -> None:
-        self._dataset, self._store, self._plan = dataset, store, plan
-
-    def process(self, element: tuple[int, Iterable[pa.RecordBatch]]) -> Iterator[PartSummary]:
-        shard, batches = element
-        rows = pa.Table.from_batches(batches, schemas.FETCHED_IMAGE)
-        summary = write_shard(self._dataset, shard, self._plan, rows, partial(_read_image, self._store))
-        count_progress("WriteShards", summary)
-        yield summary
-
-
-def _read_image(store: str, tar: str, offset: int, size: int) -> bytes:
-    return storage.read_range(storage.join(store, tar), offset, size)
