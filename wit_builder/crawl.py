@@ -94,9 +94,20 @@ async def run_round(
         crawler.close()
         frontier.sync()
         progress(summarise(frontier))
+    except BaseExceptionGroup as group:
+        raise _mistake(group) or group from None
     finally:
         if earlier:
             earlier.close()
+
+
+def _mistake(group: BaseExceptionGroup[BaseException]) -> UserError | None:
+    """Find the user's mistake among what tasks have raised."""
+    for error in group.exceptions:
+        found = _mistake(error) if isinstance(error, BaseExceptionGroup) else error
+        if isinstance(found, UserError):
+            return found
+    return None
 
 
 def seal(folder: Path, shard: int, frontier: Frontier) -> None:

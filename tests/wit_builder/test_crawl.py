@@ -3,9 +3,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections import Counter
-from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,81 +10,12 @@ import pytest
 from aiohttp import web
 from warcio.archiveiterator import ArchiveIterator
 
-from tests.servers import Site, pages, site, unused_port
-from wit_builder.crawl import crawl
+from tests.crawling import RUN, answers, links, records, run, warcs
+from tests.servers import pages, site, unused_port
 from wit_builder.crawl_options import CrawlOptions
 from wit_builder.crawl_summary import CrawlSummary
-from wit_builder.download import Downloader, DownloadOptions
 from wit_builder.errors import UserError
 from wit_builder.outcomes import Outcome
-from wit_builder.robots import RobotsPolicy
-
-RUN = """
-import asyncio, sys
-from functools import partial
-from wit_builder.crawl import crawl
-from wit_builder.crawl_options import CrawlOptions
-from wit_builder.download import Downloader, DownloadOptions
-from wit_builder.robots import RobotsPolicy
-
-async def main():
-    *seeds, output, warc_bytes = sys.argv[1:]
-    options = CrawlOptions(
-        seeds=tuple(seeds),
-        output=output,
-        max_depth=20,
-        warc_bytes=int(warc_bytes),
-        requests_per_second=0.0,
-        connections=8,
-    )
-    asks = DownloadOptions(requests_per_second=0, allow_private_networks=True)
-    async with Downloader(asks) as downloader:
-        await crawl(options, downloader, partial(RobotsPolicy, user_agent="wit-builder"))
-
-asyncio.run(main())
-"""
-
-
-def run(output: Path, *seeds: str, progress: Any = lambda _: None, **changes: Any) -> CrawlSummary:
-    async def main() -> CrawlSummary:
-        usual: dict[str, Any] = {"requests_per_second": 0.0, "connections": 8}
-        options = CrawlOptions(seeds=seeds, output=str(output), **{**usual, **changes})
-        asks = DownloadOptions(
-            user_agent=options.user_agent,
-            requests_per_second=0,
-            allow_private_networks=True,
-            timeout_seconds=5,
-            retries=0,
-            max_bytes=options.max_bytes,
-        )
-        async with Downloader(asks) as downloader:
-            robots = partial(RobotsPolicy, user_agent=options.user_agent)
-            return await crawl(options, downloader, robots, progress)
-
-    return asyncio.run(main())
-
-
-def links(*targets: str) -> str:
-    return "".join(f'<a href="{target}">x</a>' for target in targets)
-
-
-def warcs(folder: Path) -> list[Path]:
-    return sorted(folder.glob("*.warc.gz"))
-
-
-def records(folder: Path) -> Iterator[tuple[str, str, bytes]]:
-    for path in warcs(folder):
-        with path.open("rb") as file:
-            for record in ArchiveIterator(file, check_digests="raise"):
-                url = record.rec_headers.get_header("WARC-Target-URI") or ""
-                yield record.rec_type, url, record.content_stream().read()
-
-
-def answers(folder: Path, server: Site) -> Counter[str]:
-    """Count the response records of pages by path."""
-    return Counter(
-        url.removeprefix(server.url("")) for kind, url, _ in records(folder) if kind == "response"
-    ) - Counter(["/robots.txt"] * 99)
 
 
 def test_a_site_is_crawled_once_a_page(tmp_path: Path) -> None:
@@ -213,7 +141,7 @@ def test_files_are_finished_at_their_length(tmp_path: Path) -> None:
     assert len(names) >= 5
     assert answers(tmp_path, server) == {f"/{i}": 1 for i in range(10)}
     assert not list(tmp_path.glob("*.open"))
-    assert [kind for kind, _, _ in records(tmp_path)].count("warcinfo") == len(names)
+    assert [record.kind for record in records(tmp_path)].count("warcinfo") == len(names)
 
 
 @pytest.mark.parametrize("kill_at", [1, 9, 40])
