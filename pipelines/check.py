@@ -39,7 +39,7 @@ def run(options: CheckOptions, session: Session) -> dict[str, Any]:
         session.console.print(defect, highlight=False, markup=False)
     if report.defects:
         raise UserError(
-            f"{options.dataset} has {len(report.defects)} defects; "
+            f"{options.dataset} has {report.defect_count} defects; "
             "remove the .parquet of each shard named and _SUCCESS, then run `wit shards` again"
         )
     return (

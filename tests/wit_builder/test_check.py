@@ -12,7 +12,9 @@ from wit_builder.errors import UserError
 from wit_builder.exclude import ExcludeList
 from wit_builder.parts import read_table
 from wit_builder.ranges import read_pieces
+from wit_builder.shard_files import read_members
 from wit_builder.shards import ShardPlan, write_shard
+from wit_builder.tar import TarWriter
 
 
 @pytest.fixture
@@ -39,7 +41,7 @@ def check(dataset: Path, cap: int | None = None) -> CheckReport:
 def test_a_sound_dataset_has_no_defects_and_a_digest(dataset: Path) -> None:
     report = check(dataset, 4)
     assert (report.shards, report.samples, report.defects) == (1, 20, [])
-    assert len(report.members) == 60
+    assert report.members == 60
     assert report.digest == check(dataset).digest
     assert max(report.selected.values()) == 4
 
@@ -82,6 +84,37 @@ def lose_the_tar(dataset: Path) -> None:
     (dataset / "00001.parquet").write_bytes((dataset / "00000.parquet").read_bytes())
 
 
+def tell_other_sizes(dataset: Path) -> None:
+    (dataset / "sizes.json").write_text('{"00000.tar": 19}')
+
+
+def tell_other_stats(dataset: Path) -> None:
+    (dataset / "00000_stats.json").write_text('{"successes": 3}')
+
+
+def add_the_shard_again(dataset: Path) -> None:
+    for suffix in (".tar", ".parquet"):
+        (dataset / f"00001{suffix}").write_bytes((dataset / f"00000{suffix}").read_bytes())
+
+
+def change_the_width(dataset: Path) -> None:
+    path = dataset / "00000.parquet"
+    table = pq.read_table(path)
+    at = table.column_names.index("width")
+    pq.write_table(table.set_column(at, "width", [[7] * table.num_rows]), path)
+
+
+def part_a_sample(dataset: Path) -> None:
+    tar = dataset / "00000.tar"
+    with tar.open("rb") as handle:
+        members = list(read_members(handle))
+    with tar.open("wb") as handle:
+        writer = TarWriter(handle)
+        for name, data in [*members[1:], members[0]]:
+            writer.add(name, data)
+        writer.close()
+
+
 def write_nonsense(dataset: Path) -> None:
     (dataset / "00000.tar").write_bytes(b"nonsense" * 1000)
 
@@ -95,6 +128,11 @@ def write_nonsense(dataset: Path) -> None:
         (change_a_caption, "its txt is not the sidecar's caption"),
         (drop_a_row, "is in the tar but not in the sidecar"),
         (write_nonsense, "no readable tar"),
+        (tell_other_sizes, "sizes.json: it does not tell the samples"),
+        (tell_other_stats, "00000_stats.json: it does not tell the 20 samples"),
+        (add_the_shard_again, "is also"),
+        (change_the_width, "its image is"),
+        (part_a_sample, "do not stand together"),
         (lose_the_tar, "its tar is missing"),
     ],
 )
@@ -113,5 +151,5 @@ def test_somebody_elses_dataset_needs_no_uids_or_queries(dataset: Path) -> None:
     table = pq.read_table(path).drop_columns(["uid", "selected_query_ids"])
     pq.write_table(table, path)
     report = check(dataset)
-    assert len(report.members) == 60
+    assert report.members == 60
     assert {"another uid" in defect for defect in report.defects} == {True}  # only the json still has one
