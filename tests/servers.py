@@ -3,7 +3,7 @@
 import asyncio
 import socket
 import threading
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
@@ -77,8 +77,8 @@ def pages(content: dict[str, web.Response | str | bytes]) -> Iterator[Site]:
 
 
 @contextmanager
-def raw(handler: RawHandler) -> Iterator[Site]:
-    """Serve by hand: `handler` writes whatever bytes it likes to each connection."""
+def raw(handler: RawHandler, routes: Mapping[str, RawHandler] | None = None) -> Iterator[Site]:
+    """Serve by hand: `handler`, or the one of the path, writes what bytes it likes to each connection."""
     listener = socket.create_server(("127.0.0.1", 0))
     running = Site(listener.getsockname()[1])
     open_sockets: list[socket.socket] = []
@@ -91,8 +91,9 @@ def raw(handler: RawHandler) -> Iterator[Site]:
                 if not received:
                     return
                 head += received
-            running.requests.append(head.split(b" ")[1].decode(errors="replace"))
-            handler(connection)
+            path = head.split(b" ")[1].decode(errors="replace")
+            running.requests.append(path)
+            (routes or {}).get(path, handler)(connection)
 
     def accept() -> None:
         with suppress(OSError):

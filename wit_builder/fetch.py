@@ -196,8 +196,12 @@ class _Fetcher:
         if self._silent[host] >= self._options.give_up_after:
             return _failed(url, FetchError.HOST_UNAVAILABLE, None)
 
+        no_site: FetchError | None = None
+
         async def refusal(target: str) -> Refusal | None:
+            nonlocal no_site
             decision = await self._robots.allows(target)
+            no_site = decision.fault
             if decision.crawl_delay is not None and decision.ground is None:
                 self._client.slow_down(target, decision.crawl_delay)
             ground = decision.ground
@@ -205,7 +209,7 @@ class _Fetcher:
 
         refused = await refusal(url)
         if refused is not None:
-            return _refused(url, refused)
+            return _failed(url, no_site, None) if no_site else _refused(url, refused)
         response = await self._client.get(
             url,
             headers=_ACCEPT,

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from protego import Protego
 from yarl import URL
 
-from wit_builder.web import Decision, Download, FetchError, HttpResponse, Refusal
+from wit_builder.web import NO_SITE, Decision, Download, FetchError, HttpResponse, Refusal
 
 _MAX_BYTES = 500 * 1024  # RFC 9309 2.5: the parsing limit is at least 500 KiB
 _LIFETIME = 24 * 3600.0  # seconds, RFC 9309 2.4
@@ -27,6 +27,8 @@ _MAX_SITES = 10_000
 class _Site:
     rules: Protego | None = None
     """None: unreachable."""
+    fault: FetchError | None = None
+    """Why it is unreachable, if the whole site is."""
     expires_at: float = 0.0
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -68,9 +70,10 @@ class RobotsPolicy:
             return Decision()
         if target.scheme not in ("http", "https"):
             return Decision()
-        rules = await self._rules(origin)
+        site = await self._site(origin)
+        rules = site.rules
         if rules is None:
-            return Decision(Refusal.ROBOTS_UNREACHABLE)
+            return Decision(Refusal.ROBOTS_UNREACHABLE, fault=site.fault)
         delay = rules.crawl_delay(self._token)
         if not rules.can_fetch(str(target), self._token):
             return Decision(Refusal.ROBOTS_DISALLOWS, delay)
@@ -78,7 +81,7 @@ class RobotsPolicy:
             return Decision(Refusal.ROBOTS_DELAY, delay)
         return Decision(None, delay)
 
-    async def _rules(self, origin: str) -> Protego | None:
+    async def _site(self, origin: str) -> _Site:
         site = self._sites.setdefault(origin, _Site())
         self._sites.move_to_end(origin)
         if len(self._sites) > _MAX_SITES:
@@ -87,9 +90,10 @@ class RobotsPolicy:
             if self._clock() >= site.expires_at:
                 response = await self._download(f"{origin}/robots.txt")
                 site.rules = _parse(response)
+                site.fault = response.error if response.error in NO_SITE else None
                 lifetime = _LIFETIME if site.rules else _LIFETIME_OF_FAULTS
                 site.expires_at = self._clock() + lifetime - response.age
-        return site.rules
+        return site
 
 
 def _parse(response: HttpResponse) -> Protego | None:

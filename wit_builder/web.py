@@ -36,6 +36,18 @@ class FetchError(StrEnum):
     """Not asked: the host did not answer several times in a row."""
 
 
+NO_SITE = frozenset(
+    {
+        FetchError.BAD_URL,
+        FetchError.PRIVATE_ADDRESS,
+        FetchError.DNS_FAILED,
+        FetchError.CONNECT_FAILED,
+        FetchError.TLS_FAILED,
+    }
+)
+"""Errors that every URL of a site has in common."""
+
+
 class Refusal(StrEnum):
     """Why a URL is not asked for although it could be. Closed set."""
 
@@ -108,6 +120,8 @@ class Decision:
     """Why not; None if it does."""
     crawl_delay: float | None = None
     """Seconds between requests that the site asks for."""
+    fault: FetchError | None = None
+    """Why robots.txt is unreachable, if the whole site is."""
 
     @property
     def allowed(self) -> bool:
