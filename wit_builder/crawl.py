@@ -116,4 +116,4 @@ def seal(folder: Path, shard: int, frontier: Frontier) -> None:
         if not state.finished:
             frontier.commit(warc=state._replace(finished=True))
             frontier.sync()
-        finish(folder, shard, state.number)
+        finish(folder, shard, state.number, state.length)

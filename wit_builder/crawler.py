@@ -92,7 +92,7 @@ class Crawler:
     def _reopen(self) -> None:
         for state in self._frontier.warcs():
             if state.finished:
-                finish(self._folder, self._round.shard, state.number)
+                finish(self._folder, self._round.shard, state.number, state.length)
                 self._next_warc = WarcState(state.number + 1, 0, False)
             else:
                 name = warc_name(self._round.shard, state.number)
@@ -257,7 +257,7 @@ class Crawler:
             self._warc, self._next_warc = None, WarcState(state.number + 1, 0, False)
             self._frontier.commit(warc=state._replace(finished=True))
             self._frontier.sync()
-            finish(self._folder, self._round.shard, state.number)
+            finish(self._folder, self._round.shard, state.number, state.length)
 
 
 def _kept_answer(kept: KeptRobots | None) -> HttpResponse | None:

@@ -41,6 +41,7 @@ class Outcome(StrEnum):
     BAD_RESPONSE = "bad_response"
     INCOMPLETE_BODY = "incomplete_body"
     CONNECTION_RESET = "connection_reset"
+    HOST_UNAVAILABLE = "host_unavailable"
 
 
 KEPT = frozenset({Outcome.PAGE, Outcome.UNCHANGED})

@@ -187,10 +187,18 @@ def open_size(folder: Path, shard: int, number: int) -> int:
     return path.stat().st_size if path.exists() else 0
 
 
-def finish(folder: Path, shard: int, number: int) -> None:
-    """Give a complete WARC file its name, if it does not have it yet."""
+def finish(folder: Path, shard: int, number: int, length: int) -> None:
+    """Give a complete WARC file its name, if it does not have it yet.
+
+    Args:
+        folder: where it lies.
+        shard: of the crawl.
+        number: of the file.
+        length: bytes that hold committed records; what follows is cut off.
+    """
     unfinished = folder / f"{warc_name(shard, number)}.open"
     if unfinished.exists():
+        os.truncate(unfinished, length)
         unfinished.rename(folder / warc_name(shard, number))
 
 

@@ -1,8 +1,10 @@
 import asyncio
-import os
+import random
 import signal
 import subprocess
 import sys
+import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,8 @@ from tests.servers import pages, site, unused_port
 from wit_builder.crawl_options import CrawlOptions
 from wit_builder.crawl_summary import CrawlSummary
 from wit_builder.errors import UserError
-from wit_builder.outcomes import Outcome
+from wit_builder.outcomes import Outcome, fault_of
+from wit_builder.web import FetchError, HttpResponse
 
 
 def test_a_site_is_crawled_once_a_page(tmp_path: Path) -> None:
@@ -144,32 +147,47 @@ def test_files_are_finished_at_their_length(tmp_path: Path) -> None:
     assert [record.kind for record in records(tmp_path)].count("warcinfo") == len(names)
 
 
-@pytest.mark.parametrize("kill_at", [1, 9, 40])
-@pytest.mark.parametrize("warc_bytes", [1, 100_000_000])
-def test_a_killed_crawl_goes_on_with_every_page_once(tmp_path: Path, kill_at: int, warc_bytes: int) -> None:
-    process: list[subprocess.Popen[bytes]] = []
-    asked = []
+async def tree(request: web.Request) -> web.Response:
+    """Serve a binary tree of 200 pages."""
+    if request.path == "/robots.txt":
+        return web.Response(status=404)
+    number = int(request.path[1:])
+    children = [f"/{child}" for child in (2 * number, 2 * number + 1) if child <= 200]
+    return web.Response(text=links(*children), content_type="text/html")
+
+
+def test_killed_at_any_moment_a_crawl_repeats_only_what_was_under_way(tmp_path: Path) -> None:
+    moments = random.Random(0)
+    kills = []
+    answered = 0
+    process: subprocess.Popen[bytes] | None = None
+    kill_at = 5
 
     async def answer(request: web.Request) -> web.Response:
-        if request.path == "/robots.txt":
-            return web.Response(status=404)
-        asked.append(request.path)
-        if len(asked) == kill_at:
-            os.kill(process[0].pid, signal.SIGKILL)
-        number = int(request.path[1:])
-        children = [f"/{child}" for child in (2 * number, 2 * number + 1) if child <= 60]
-        return web.Response(text=links(*children), content_type="text/html")
+        nonlocal answered, kill_at
+        answered += 1
+        if answered == kill_at and process:
+            asyncio.get_running_loop().call_later(moments.uniform(0, 0.004), process.kill)
+            kills.append(answered)
+            kill_at += moments.randrange(5, 60)
+        return await tree(request)
 
-    with site(answer) as server:
-        command = [sys.executable, "-c", RUN, server.url("/1"), str(tmp_path), str(warc_bytes)]
-        process.append(subprocess.Popen(command))
-        assert process[0].wait(60) == -signal.SIGKILL
-        leftover = next(tmp_path.glob("*.open"), None)
-        if leftover:  # what a torn write leaves
-            leftover.write_bytes(leftover.read_bytes() + b"\x1f\x8btorn")
-        summary = run(tmp_path, server.url("/1"), max_depth=20, warc_bytes=warc_bytes)
-    assert answers(tmp_path, server) == {f"/{number}": 1 for number in range(1, 61)}
-    assert (summary.pages, summary.waiting, summary.failures) == (60, 0, {})
+    with site(answer) as one, site(answer) as two:
+        seeds = [one.url("/1"), two.url("/1")]
+        while process is None or process.wait(60) == -signal.SIGKILL:
+            for leftover in tmp_path.glob("*.open"):  # what a torn write leaves
+                leftover.write_bytes(leftover.read_bytes() + b"\x1f\x8btorn")
+            process = subprocess.Popen([sys.executable, "-c", RUN, *seeds, str(tmp_path), "9000"])
+        assert process.returncode == 0
+        assert len(kills) >= 10
+        for server in (one, two):
+            expected = {f"/{number}": 1 for number in range(1, 201)}
+            mine = {path: number for path, number in answers(tmp_path, server).items() if path in expected}
+            assert mine == expected
+            asked = Counter(server.requests) - Counter(["/robots.txt"] * 999)
+            assert asked.keys() == expected.keys()
+            # a host is asked one page at a time, so a kill repeats one request at most
+            assert sum(asked.values()) - len(expected) <= len(kills)
     assert not list(tmp_path.glob("*.open"))
 
 
@@ -235,6 +253,89 @@ def test_failures_are_counted_by_reason(tmp_path: Path) -> None:
     with pages({"/": "x"}) as server:
         summary = run(tmp_path, server.url(), dead, server.url("/missing"))
     assert summary.failures == {"http_4xx": 1, "robots_unreachable": 1}
+
+
+def test_a_host_has_a_budget_and_what_it_leaves_out_is_counted(tmp_path: Path) -> None:
+    with site(calendar) as one, pages({"/": links("/a", "/b"), "/a": "x", "/b": "x"}) as two:
+        summary = run(tmp_path, one.url("/?day=1"), two.url(), max_pages_per_host=6)
+    assert len(one.requests) == 1 + 6
+    assert len(two.requests) == 1 + 3
+    assert (summary.pages, summary.waiting) == (9, 0)
+    assert set(summary.failures) == {Outcome.HOST_BUDGET}
+
+
+def canonical_link(target: str) -> str:
+    return f'<link rel="canonical" href="{target}">'
+
+
+def test_a_page_that_names_another_as_itself_stands_for_it(tmp_path: Path) -> None:
+    content: dict[str, web.Response | str | bytes] = {
+        "/": links("/p?x=1", "/p?x=2"),
+        "/p?x=1": canonical_link("/p") + links("/p"),
+        "/p?x=2": canonical_link("/p") + links("/p", "/more"),
+        "/more": canonical_link("http://example.org/more") + canonical_link("/p"),
+        "/p": "x",
+    }
+    with pages(content) as server:
+        summary = run(tmp_path, server.url())
+        found = answers(tmp_path, server)
+    assert "/p" not in server.requests
+    assert len(found.keys() & {"/p?x=1", "/p?x=2"}) == 1
+    assert "/more" in found  # another host's word for it does not count
+    assert (summary.pages, summary.failures) == (3, {Outcome.DUPLICATE_PAGE: 2})
+
+
+def test_a_canonical_address_that_failed_makes_no_duplicate(tmp_path: Path) -> None:
+    content: dict[str, web.Response | str | bytes] = {
+        "/": links("/gone", "/a"),
+        "/a": links("/b"),
+        "/b": canonical_link("/gone"),
+    }
+    with pages(content) as server:
+        assert run(tmp_path, server.url()).pages == 3
+
+
+def test_robots_txt_is_asked_for_once_a_day_over_restarts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with site(calendar) as server:
+        run(tmp_path, server.url("/?day=1"), max_pages=2)
+        run(tmp_path, server.url("/?day=1"), max_pages=4)
+        assert server.requests.count("/robots.txt") == 1
+        later = time.time() + 25 * 3600
+        monkeypatch.setattr("wit_builder.crawler.time.time", lambda: later)
+        run(tmp_path, server.url("/?day=1"), max_pages=6)
+    assert server.requests.count("/robots.txt") == 2
+
+
+def test_a_host_rests_over_a_restart(tmp_path: Path) -> None:
+    content: dict[str, web.Response | str | bytes] = {
+        "/robots.txt": web.Response(text="User-agent: *\nCrawl-delay: 0.6"),
+        "/": links("/a"),
+        "/a": "x",
+    }
+    with pages(content) as server:
+        started = time.monotonic()
+        run(tmp_path, server.url(), max_pages=1)
+        run(tmp_path, server.url(), max_pages=2)
+    assert time.monotonic() - started >= 0.6
+    assert server.requests == ["/robots.txt", "/", "/a"]
+
+
+def test_what_a_budget_leaves_out_does_not_depend_on_timing(tmp_path: Path) -> None:
+    content: dict[str, web.Response | str | bytes] = {"/": links(*(f"/{n}" for n in range(30)))}
+    content |= {f"/{n}": f"{n}" for n in range(30)}
+    with pages(content) as server:
+        run(tmp_path / "whole", server.url(), max_pages=12)
+        for budget in (3, 7, 12):
+            run(tmp_path / "steps", server.url(), max_pages=budget)
+        assert answers(tmp_path / "whole", server) == answers(tmp_path / "steps", server)
+
+
+def test_every_fault_of_the_client_has_an_outcome() -> None:
+    for fault in FetchError:
+        assert isinstance(fault_of(HttpResponse("", "", status=418, error=fault)), Outcome)
+    assert fault_of(HttpResponse("", "", status=200)) is None
 
 
 def test_progress_ends_with_the_summary(tmp_path: Path) -> None:

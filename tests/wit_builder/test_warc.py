@@ -34,8 +34,9 @@ def write(folder: Path, *responses: HttpResponse) -> Path:
     file = WarcFile(folder, 0, 0, 0, {"software": "test"})
     for response in responses:
         file.write(response, [("charset-detected", "utf-8")])
+    length = file.length
     file.close()
-    finish(folder, 0, 0)
+    finish(folder, 0, 0, length)
     return folder / file.name
 
 
@@ -100,8 +101,9 @@ def test_what_never_came_leaves_no_record(response: HttpResponse) -> None:
 def test_a_response_can_be_read_where_it_was_written(tmp_path: Path) -> None:
     file = WarcFile(tmp_path, 0, 0, 0, {})
     places = [file.write(PAGE), file.write(HttpResponse("http://h/b", "http://h/b", status=200, body=b"b"))]
+    length = file.length
     file.close()
-    finish(tmp_path, 0, 0)
+    finish(tmp_path, 0, 0, length)
     path = tmp_path / places[0].archive
     assert [read_response(path, place.offset).body for place in places] == [PAGE.body, b"b"]
     assert (places[0].etag, places[0].digest) == ('"1"', payload_digest(PAGE.body))
@@ -117,8 +119,9 @@ def test_a_file_goes_on_at_a_length(tmp_path: Path) -> None:
     file.close()
     again = WarcFile(tmp_path, 0, 0, length, {})
     again.write(PAGE)
+    length = again.length
     again.close()
-    finish(tmp_path, 0, 0)
+    finish(tmp_path, 0, 0, length)
     kinds = [kind for kind, _, _ in read(tmp_path / again.name)]
     assert kinds == ["warcinfo"] + ["response", "request", "metadata"] * 2
 
