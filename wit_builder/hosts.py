@@ -1,6 +1,7 @@
 """The hosts of whole columns of URLs."""
 
 import re
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +22,7 @@ def host_of(url: str) -> str:
     return _plain(found["host"]) if found else ""
 
 
+@lru_cache(maxsize=65_536)
 def _plain(server: str) -> str:
     return host_key(f"http://{server}/").rpartition(":")[0].rstrip(".")
 

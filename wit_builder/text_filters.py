@@ -42,7 +42,7 @@ _NOUNS = (
 )
 _CAMERA = "img|dsc[a-z]?|dcim|pict?|pxl|mvimg|gopr|dji|p|screenshot|screen shot|whatsapp image|scan"
 _PLACEHOLDER = Pattern(
-    rf"\[?(?:(?:no|the|an?|my|your|this|click to enlarge) )?(?:{_NOUNS}){_NUMBER}[.\]]?(?:{_ENDINGS})?"
+    rf"[\[(]?(?:(?:no|the|an?|my|your|this|click to enlarge) )?(?:{_NOUNS}){_NUMBER}[.)\]]?(?:{_ENDINGS})?"
     rf"|(?:{_CAMERA})[ _-]?[0-9]{{3,}}[0-9 _.:@()-]*(?:at [0-9.:]+)?(?: ?[ap]m)?(?:{_ENDINGS})?"
 )
 

@@ -34,6 +34,8 @@ SPEC = [
     (PHOTO, "No image", DropReason.TEXT_IS_PLACEHOLDER),
     (PHOTO, "photo 3 of 12", DropReason.TEXT_IS_PLACEHOLDER),
     (PHOTO, "Picture (4)", DropReason.TEXT_IS_PLACEHOLDER),
+    (PHOTO, "[Figure 2]", DropReason.TEXT_IS_PLACEHOLDER),
+    (PHOTO, "(photo)", DropReason.TEXT_IS_PLACEHOLDER),
     (PHOTO, "DSC 0123", DropReason.TEXT_IS_PLACEHOLDER),
     (PHOTO, "Screenshot 2024-01-02 at 10.11.12 PM", DropReason.TEXT_IS_PLACEHOLDER),
     (PHOTO, "Фото", DropReason.TEXT_IS_PLACEHOLDER),
