@@ -91,7 +91,7 @@ class Decoder:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-            start_new_session=True,  # an interrupt at the terminal is for us to handle
+            process_group=0,  # an interrupt at the terminal is for us to handle
         )
         for pipe in (self._child.stdin, self._child.stdout):
             with suppress(OSError):  # an unprivileged user may have used up what pipes may hold
