@@ -28,6 +28,7 @@ Count = Callable[[str], None]
 MOST_BYTES = 64 << 20
 """A record longer than this is passed over: no page is."""
 
+_MOST_DIGITS = 18
 _MOST_HEADER = 1 << 20
 _WARC_MAGIC = b"WARC/"
 _RECORD = re.compile(rb"\n\r?\n(?=WARC/1\.\d\r?\n[\w-]+:[^\n]*\n[\w-]+:)")
@@ -36,8 +37,6 @@ _LONGEST_MARK = 4
 _MOST_MARK = 1 << 12
 """A record's mark, with its first lines, is no longer."""
 _BLANK_LINE = re.compile(rb"\r?\n\r?\n")
-_LENGTH = re.compile(rb"\ncontent-length:[ \t]*(\d{1,18})[ \t]*\r?\n", re.IGNORECASE)
-_TYPE = re.compile(rb"\nwarc-type:[ \t]*([\w-]+)", re.IGNORECASE)
 
 
 class Record(NamedTuple):
@@ -46,8 +45,8 @@ class Record(NamedTuple):
     offset: int
     """Byte at which its gzip member begins, or of a plain archive the record itself; of a zstd
     archive counted in what is unpacked."""
-    header: bytes
-    """Its lines, from the version on, each with its end."""
+    fields: dict[bytes, bytes]
+    """Its named fields, names in lower case."""
     body: bytes
 
 
@@ -119,7 +118,13 @@ def _read_members(members: Members, parser: "_Parser", start: int, end: int | No
     while begin is not None and (end is None or begin < end):
         position = begin
         try:
-            window = Window(members.more)
+            unpacked = members.more()
+            record = parser.parse_alone(unpacked, position) if members.ended else None
+            if record:
+                yield record
+                begin = members.begin()
+                continue
+            window = Window(members.more, ahead=unpacked)
             while window.skip_line_ends():
                 record = parser.parse(window, position)
                 if record:
@@ -166,12 +171,12 @@ class _Parser:
 
     def parse(self, window: Window, offset: int) -> Record | None:
         """Read the record that begins here; None if it is not wanted."""
-        header = self._header(window)
-        length, kind = _LENGTH.search(header), _TYPE.search(header)
-        if not length or not kind:
+        fields = _fields(self._header(window))
+        length, kind = fields.get(b"content-length", b""), fields.get(b"warc-type")
+        if not kind or not length.isdigit() or len(length) > _MOST_DIGITS:
             raise DamagedError
         self.records += 1
-        size, wanted = int(length[1]), kind[1] in self._kinds
+        size, wanted = int(length), kind in self._kinds
         if wanted and size > MOST_BYTES:
             self.count("oversized_records")
         if not wanted or size > MOST_BYTES:
@@ -180,7 +185,19 @@ class _Parser:
         body = window.take(size)
         if len(body) < size or not window.at_record_end():
             body = self._mend(window, body, size)
-        return Record(offset, header, body)
+        return Record(offset, fields, body)
+
+    def parse_alone(self, data: bytes, offset: int) -> Record | None:
+        """Read a wanted record that is all of a member, as most are; None if it is something else."""
+        end = data.find(b"\r\n\r\n") + 4
+        if end < 4 or not data.startswith(_WARC_MAGIC):
+            return None
+        fields = _fields(data[:end])
+        size = len(data) - end - 4
+        if fields.get(b"warc-type") not in self._kinds or fields.get(b"content-length") != b"%d" % size:
+            return None
+        self.records += 1
+        return Record(offset, fields, data[end:-4]) if data.endswith(b"\r\n\r\n") else None
 
     def _header(self, window: Window) -> bytes:
         if not window.begins_with(_WARC_MAGIC):
@@ -200,3 +217,12 @@ class _Parser:
         if len(body) < size:
             raise _CutError
         return body
+
+
+def _fields(header: bytes) -> dict[bytes, bytes]:
+    """Read a record's named fields, names in lower case."""
+    fields = {}
+    for line in header.split(b"\n")[1:]:
+        name, _, value = line.partition(b":")
+        fields[name.rstrip().lower()] = value.strip()
+    return fields

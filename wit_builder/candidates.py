@@ -3,9 +3,9 @@
 One bad record costs that record, is counted, and nothing else is lost.
 """
 
-import re
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
+from itertools import chain
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -31,9 +31,6 @@ _MOST_SEEN = 100_000
 """Pairs of one page that are remembered; a later stage finds the repeats that this one forgot."""
 _RECORD_KINDS = frozenset((b"response", b"metadata"))
 _HTML_TYPES = ("text/html", "application/xhtml+xml")
-_URL = re.compile(rb"\nwarc-target-uri:[ \t]*<?([^\r\n>]*)", re.IGNORECASE)
-_DATE = re.compile(rb"\nwarc-date:[ \t]*([^\r\n]*)", re.IGNORECASE)
-_CONTENT_TYPE = re.compile(rb"\ncontent-type:[ \t]*([^\r\n;]*)", re.IGNORECASE)
 
 Count = Callable[[str], None]
 
@@ -96,12 +93,12 @@ def read_pages(
         UserError: the file is missing or is no WARC.
     """
     for record in read_records(path, _RECORD_KINDS, count, start, end):
-        url = _URL.search(record.header)
+        url = record.fields.get(b"warc-target-uri", b"").strip(b"<>").decode("utf-8", "replace")
         if not url:
             continue
         count("records")
         try:
-            page = _page(record, url[1].decode("utf-8", "replace").strip(), agent, count, sources)
+            page = _page(record, url, agent, count, sources)
         except OversizedPageError:
             count("oversized_pages")
         except (ValueError, RecursionError):
@@ -114,8 +111,7 @@ def read_pages(
 
 
 def _page(record: Record, url: str, agent: str, count: Count, sources: frozenset[TextSource]) -> Page | None:
-    kind = _CONTENT_TYPE.search(record.header)
-    if kind and kind[1].strip().lower() == b"application/json":
+    if record.fields.get(b"content-type", b"").lower().startswith(b"application/json"):
         return _page_from_wat(record, url, agent, count)
     response = read_response(record.body)
     if response is None or response.media_type not in _HTML_TYPES:
@@ -147,9 +143,8 @@ def _is_success(status: int) -> bool:
 
 
 def _date(record: Record) -> datetime | None:
-    found = _DATE.search(record.header)
     try:
-        return datetime.fromisoformat(found[1].decode().strip()) if found else None
+        return datetime.fromisoformat(record.fields.get(b"warc-date", b"").decode())
     except ValueError:
         return None
 
@@ -173,25 +168,32 @@ class _Rows:
 
     def add(self, page: Page) -> Iterator[pa.RecordBatch]:
         """Add the page's pairs; gives the batches that they fill."""
+        pairs = iter(page.pairs)
+        first = next(pairs, None)
+        if first is None:
+            return
         base = Base(page.url, page.facts.base)
-        licence = page.facts.license and (base.resolve(page.facts.license) or None)
-        fixed = {
-            "page_url": page.url,
-            "archive": self._archive,
-            "archive_offset": page.offset,
-            "captured_at": page.captured_at,
-            "page_license": licence,
-            "opt_out": page.facts.opt_out and _encodable(page.facts.opt_out),
-        }
+        fixed = self._fixed(page, base)
         seen: set[int] = set()
         before = self.number
-        for pair in page.pairs:
+        for pair in chain((first,), pairs):
             self._add_pair(pair, base, seen)
             if self.number == ROWS_PER_BATCH:
                 self._repeat(fixed, self.number - before)
                 yield self.flush()
                 before = 0
         self._repeat(fixed, self.number - before)
+
+    def _fixed(self, page: Page, base: Base) -> dict[str, Any]:
+        """Give what is the same in all rows of a page."""
+        return {
+            "page_url": page.url,
+            "archive": self._archive,
+            "archive_offset": page.offset,
+            "captured_at": page.captured_at,
+            "page_license": page.facts.license and base.resolve(page.facts.license),
+            "opt_out": page.facts.opt_out and _encodable(page.facts.opt_out),
+        }
 
     def _add_pair(self, pair: Pair, base: Base, seen: set[int]) -> None:
         columns = self._columns

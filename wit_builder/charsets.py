@@ -5,6 +5,7 @@ encodings: WHATWG Encoding standard.
 """
 
 import re
+from functools import lru_cache
 
 import webencodings
 
@@ -28,15 +29,16 @@ def to_utf8(body: bytes, header_charset: str | None) -> bytes:
         if body.startswith(mark):
             return _recoded(body[len(mark) :], name)
     encoding = _lookup(header_charset) or _declared(body[:_PRESCANNED])
-    if encoding:
+    if encoding and encoding != "utf-8":
         return _recoded(body, encoding)
     try:
         body.decode()
     except UnicodeDecodeError:
-        return _recoded(body, "windows-1252")
+        return _recoded(body, encoding or "windows-1252")
     return body
 
 
+@lru_cache(1_000)
 def _lookup(label: str | None) -> str | None:
     found = webencodings.lookup(label) if label else None
     return found.name if found else None
@@ -46,7 +48,9 @@ def _declared(head: bytes) -> str | None:
     """Find the encoding that a meta element in the first 1,024 bytes, or an XML declaration, names."""
     xml = _XML.match(head)
     head = _COMMENT.sub(b"", head) if b"<!--" in head else head
-    for meta in _META.finditer(head):
+    for meta in _META.finditer(head) if b"charset" in head.lower() else ():
+        if b"charset" not in meta[1].lower():
+            continue
         values = {name.lower(): b"".join(rest) for name, *rest in reversed(_ATTRIBUTE.findall(meta[1]))}
         label = values.get(b"charset")
         if label is None and values.get(b"http-equiv", b"").strip().lower() == b"content-type":
@@ -66,8 +70,6 @@ def _as_declared(name: str | None) -> str | None:
 
 
 def _recoded(body: bytes, encoding: str) -> bytes:
-    if encoding == "utf-8" and body.isascii():
-        return body
     text, _ = webencodings.decode(body, webencodings.lookup(encoding), errors="replace")
     recoded: bytes = text.encode("utf-8", "replace")
     return recoded

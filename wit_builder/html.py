@@ -1,6 +1,6 @@
 """Images and the texts beside them, from one HTML page."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
@@ -10,6 +10,8 @@ from wit_builder.records import TextSource
 from wit_builder.rights import refusal_in_robots_tags, reserves_tdm
 from wit_builder.srcset import largest
 from wit_builder.tagscan import pieces_of
+
+Attributes = Mapping[str, str | None]
 
 ALL_SOURCES = frozenset(TextSource)
 
@@ -70,7 +72,10 @@ def read_page(
     if not pieces.has_images and not _may_have_pairs(facts):
         return PageFacts(), iter(())
     tree = LexborHTMLParser(facts)
-    return page_facts(tree, agent), _pairs(map(LexborHTMLParser, pieces.images()), tree, sources)
+    metas = _metas(tree)
+    return page_facts(tree, metas, agent), _pairs(
+        map(LexborHTMLParser, pieces.images()), tree, metas, sources
+    )
 
 
 def read_whole_page(
@@ -78,32 +83,41 @@ def read_whole_page(
 ) -> tuple[PageFacts, Iterator[Pair]]:
     """As `read_page`, by a full parse: slower, and the measure of what is right."""
     tree = LexborHTMLParser(page)
-    return page_facts(tree, agent), _pairs([tree], tree, sources)
+    metas = _metas(tree)
+    return page_facts(tree, metas, agent), _pairs([tree], tree, metas, sources)
+
+
+def _metas(tree: LexborHTMLParser) -> Sequence[Attributes]:
+    return [meta.attributes for meta in tree.css("meta")]
 
 
 def _may_have_pairs(facts: bytes) -> bool:
-    return b"<script" in facts.lower() or b"og:image" in facts or b"&" in facts
+    """Tell whether there may be JSON-LD or an og:image, whose colon may be written as an entity."""
+    return any(sign in facts.lower() for sign in (b"<script", b"og:image", b"&#", b"&colon"))
 
 
 def _pairs(
-    images: Iterable[LexborHTMLParser], facts: LexborHTMLParser, sources: frozenset[TextSource]
+    images: Iterable[LexborHTMLParser],
+    facts: LexborHTMLParser,
+    metas: Sequence[Attributes],
+    sources: frozenset[TextSource],
 ) -> Iterator[Pair]:
     for tree in images:
         yield from pairs_of_images(tree, sources)
     if TextSource.JSON_LD in sources:
         yield from _linked_data(facts)
     if TextSource.OG in sources:
-        metas = facts.css("meta")
         yield from open_graph(
-            (_attribute(m, "property") or _attribute(m, "name"), _attribute(m, "content")) for m in metas
+            (m.get("property") or m.get("name") or "", m.get("content") or "") for m in metas
         )
 
 
-def page_facts(tree: LexborHTMLParser, agent: str) -> PageFacts:
+def page_facts(tree: LexborHTMLParser, metas: Sequence[Attributes], agent: str) -> PageFacts:
     """Read base address, licence and opt-out of a page.
 
     Args:
         tree: the parsed page.
+        metas: attributes of its meta elements.
         agent: product token of our user agent.
     """
     base = tree.css_first("base[href]")
@@ -112,9 +126,7 @@ def page_facts(tree: LexborHTMLParser, agent: str) -> PageFacts:
     )
     return PageFacts(
         base=_attribute(base, "href") or None if base else None,
-        opt_out=opt_out_of(
-            ((_attribute(m, "name"), _attribute(m, "content")) for m in tree.css("meta")), agent
-        ),
+        opt_out=opt_out_of(((m.get("name") or "", m.get("content") or "") for m in metas), agent),
         license=_attribute(link, "href") or None if link else None,
     )
 
@@ -134,9 +146,10 @@ def opt_out_of(metas: Iterable[tuple[str, str]], agent: str) -> str | None:
 
 def pairs_of_images(tree: LexborHTMLParser, sources: frozenset[TextSource] = ALL_SOURCES) -> Iterator[Pair]:
     """List the pairs of a page's img elements: alt and title; then those of its figures."""
+    has_pictures = tree.css_first("picture") is not None
     for image in tree.css("img"):
         attributes = image.attributes
-        src = _address(image, attributes)
+        src = _address(attributes, image.parent if has_pictures else None)
         size = (_pixels(attributes.get("width")), _pixels(attributes.get("height")))
         yield Pair(src, attributes.get("alt") or "", TextSource.ALT, *size)
         title = attributes.get("title")
@@ -155,13 +168,12 @@ def _figures(tree: LexborHTMLParser) -> Iterator[Pair]:
         image = figure.css_first("img") if figure is not None else None
         if image is not None:
             attributes = image.attributes
-            yield Pair(_address(image, attributes), caption.text(separator=" "), TextSource.FIGCAPTION)
+            yield Pair(_address(attributes, image.parent), caption.text(separator=" "), TextSource.FIGCAPTION)
 
 
-def _address(image: LexborNode, attributes: dict[str, str | None]) -> str:
+def _address(attributes: Attributes, parent: LexborNode | None) -> str:
     """Choose the image's address: the largest of its srcsets, else what loads lazily, else src."""
     srcsets = [found for name in _SRCSETS if (found := attributes.get(name))]
-    parent = image.parent
     if parent is not None and parent.tag == "picture":
         for source in parent.css("source"):
             described = source.attributes

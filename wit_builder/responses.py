@@ -13,9 +13,9 @@ _GZIP_ERROR: type[Exception] = isal_zlib.IsalError  # type: ignore[assignment]  
 _BLANK_LINE = re.compile(rb"\r?\n\r?\n")
 _STATUS = re.compile(rb"HTTP/\d(?:\.\d)? +(\d{3})")
 _HEADER = re.compile(
-    rb"^(content-type|content-encoding|transfer-encoding|x-robots-tag|tdm-reservation)"
+    rb"\n(content-type|content-encoding|transfer-encoding|x-robots-tag|tdm-reservation)"
     rb"[ \t]*:[ \t]*([^\r\n]*)",
-    re.IGNORECASE | re.MULTILINE,
+    re.IGNORECASE,
 )
 _CHARSET = re.compile(r"""charset\s*=\s*["']?\s*([^\s"';,]+)""", re.IGNORECASE)
 _CHUNK_SIZE = re.compile(rb"\s{0,4}([0-9a-fA-F]{1,16})[^\n]{0,256}\n")

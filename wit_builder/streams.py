@@ -16,7 +16,7 @@ _GZIP_ERROR: type[Exception] = isal_zlib.IsalError  # type: ignore[assignment]  
 CHUNK = 64 << 10
 _UNPACKED = 1 << 20
 _MOST_DICTIONARY = 64 << 20
-_LINE_ENDS = b"\r\n"
+_LINE_ENDS = re.compile(rb"[\r\n]+")
 _GZIP_WINDOW = zlib.MAX_WBITS | 16
 _GZIP_MARK = 3
 _MEMBER = re.compile(rb"\x1f\x8b\x08[\x00-\x1f]")
@@ -33,9 +33,9 @@ UNREADABLE: tuple[type[Exception], ...] = (DamagedError, _GZIP_ERROR, zstandard.
 class Window:
     """A stretch of unpacked bytes that moves forward over a stream of chunks."""
 
-    def __init__(self, more: Callable[[], bytes], position: int = 0) -> None:
+    def __init__(self, more: Callable[[], bytes], position: int = 0, ahead: bytes = b"") -> None:
         self._more = more
-        self._data = b""
+        self._data = ahead
         self._at = 0
         self._passed = position
 
@@ -64,15 +64,18 @@ class Window:
 
     def skip_line_ends(self) -> bool:
         """Pass over line ends; False at the end of the stream."""
-        while self._has(1):
-            if self._data[self._at] not in _LINE_ENDS:
+        while self._at < len(self._data) or self._has(1):
+            found = _LINE_ENDS.match(self._data, self._at)
+            self._at = found.end() if found else self._at
+            if self._at < len(self._data):
                 return True
-            self._at += 1
         return False
 
     def at_record_end(self) -> bool:
         """Tell whether a line ends here, or the stream."""
-        return not self._has(1) or self._data[self._at] in _LINE_ENDS
+        if self._at == len(self._data) and not self._has(1):
+            return True
+        return self._data[self._at] in b"\r\n"
 
     def take(self, size: int) -> bytes:
         """Give the next bytes: fewer at the end of the stream."""

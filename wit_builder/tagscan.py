@@ -14,6 +14,8 @@ import numpy.typing as npt
 from wit_builder.compiled import compiled, helper, read_only
 
 Bytes = npt.NDArray[np.uint8]
+Spans = npt.NDArray[np.int64]
+"""Starts and ends of stretches of a page: int64 of shape (n, 2)."""
 
 _OTHER, _PIECE, _HINTED, _ALTERNATIVE, _REGION, _RAW, _FOREIGN, _BREAKOUT, _VOID, _TABLE, _CONTROL = range(11)
 _BUTTON, _GIVE_UP, _SCRIPT, _TEMPLATE, _IMAGE, _ONCE, _PICTURE, _TEXT = range(11, 19)
@@ -45,7 +47,9 @@ _MOST_NESTED = 256
 """Tags inside a figure that are open at once; with more the page is parsed whole."""
 _GAVE_UP = -1
 _IMAGES_AT_ONCE = 2_000
-_AS_FACT, _AS_PICTURE = 0, 1
+_JSON, _LICENSE, _REL, _COMMONS = (
+    np.frombuffer(word, np.uint8) for word in (b"json", b"license", b"rel", b"commons")
+)
 
 
 def _hash(name: str) -> int:
@@ -74,10 +78,9 @@ _MATH, _LINK = np.uint64(_hash("math")), np.uint64(_hash("link"))
 class Pieces:
     """The tags of a page that matter."""
 
-    def __init__(self, page: bytes, found: npt.NDArray[np.int64]) -> None:
+    def __init__(self, page: bytes, found: tuple[Spans, Spans]) -> None:
         self._page = page
-        self._facts = found[found[:, 0] == _AS_FACT, 1:]
-        self._images = found[found[:, 0] == _AS_PICTURE, 1:]
+        self._facts, self._images = found
 
     @property
     def has_images(self) -> bool:
@@ -93,7 +96,7 @@ class Pieces:
         for start in range(0, len(self._images), _IMAGES_AT_ONCE):
             yield self._joined(self._images[start : start + _IMAGES_AT_ONCE])
 
-    def _joined(self, spans: npt.NDArray[np.int64]) -> bytes:
+    def _joined(self, spans: Spans) -> bytes:
         return b"".join([self._page[start:end] for start, end in spans.tolist()])
 
 
@@ -104,9 +107,9 @@ def pieces_of(page: bytes) -> Pieces | None:
         page: HTML in UTF-8.
     """
     data = np.frombuffer(page, np.uint8)
-    found = np.empty((len(data) // 5 + 1, 3), np.int64)
-    count: int = _scan(data, _HASHES, _KIND_OF, found.reshape(-1))
-    return None if count == _GAVE_UP else Pieces(page, found[:count])
+    facts, images = np.empty((2, len(data) // 5 + 1, 2), np.int64)
+    counts = _scan(data, _HASHES, _KIND_OF, facts, images)
+    return None if counts[0] == _GAVE_UP else Pieces(page, (facts[: counts[0]], images[: counts[1]]))
 
 
 @helper
@@ -254,30 +257,40 @@ def _raw_end(data: Bytes, at: int, value: np.uint64, is_script: bool) -> int:
 
 
 @helper
-def _has_hint(data: Bytes, start: int, end: int, is_script: bool) -> bool:
-    """Tell whether a tag may name a licence, a script JSON: it holds "licen", "commons", "json" or "&#"."""
-    for at in range(start, end - 4):
+def _stands_at(data: Bytes, at: int, end: int, word: Bytes) -> bool:
+    """Tell whether a word stands at a place of the page, in any case."""
+    length = 0
+    while length < len(word) and at + length < end and data[at + length] | 32 == word[length]:
+        length += 1
+    return length == len(word)
+
+
+@helper
+def _may_matter(data: Bytes, start: int, end: int, is_script: bool) -> bool:
+    """Tell whether a script's tag may announce JSON, or another one name a licence."""
+    names_license, names_relation = False, False
+    for at in range(start, end):
         byte = data[at] | 32
-        if data[at] == 38 and data[at + 1] == 35:
-            return True
+        if data[at] == 38 and at + 1 < end and data[at + 1] == 35:
+            return True  # a letter may be written as a number
         if is_script:
-            if byte == 106 and data[at + 1] | 32 == 115 and data[at + 2] | 32 == 111:
+            if byte == 106 and _stands_at(data, at, end, _JSON):
                 return True
-        elif (
-            byte == 108 and data[at + 1] | 32 == 105 and data[at + 2] | 32 == 99 and data[at + 3] | 32 == 101
-        ) or (
-            byte == 99 and data[at + 1] | 32 == 111 and data[at + 2] | 32 == 109 and data[at + 3] | 32 == 109
-        ):
+        elif byte == 99 and _stands_at(data, at, end, _COMMONS):
             return True
-    return False
+        elif byte == 108 and _stands_at(data, at, end, _LICENSE):
+            names_license = True
+        elif byte == 114 and _stands_at(data, at, end, _REL):
+            names_relation = True
+    return names_license and names_relation
 
 
-@compiled(f"int64({read_only('uint8')}, uint64[::1], int64[::1], int64[::1])")
+@compiled(f"UniTuple(int64, 2)({read_only('uint8')}, uint64[::1], int64[::1], int64[:, ::1], int64[:, ::1])")
 def _scan(
-    data: Bytes, hashes: npt.NDArray[np.uint64], kinds: npt.NDArray[np.int64], found: npt.NDArray[np.int64]
-) -> int:
-    """Find the pieces of a page: triples of kind, start and end. -1 if the scan gives up."""
-    size, at, count = len(data), 0, 0
+    data: Bytes, hashes: npt.NDArray[np.uint64], kinds: npt.NDArray[np.int64], facts: Spans, images: Spans
+) -> tuple[int, int]:
+    """Find the pieces of a page; gives how many of each, or twice -1 to give up."""
+    size, at, facts_found, images_found = len(data), 0, 0, 0
     svg_like = np.zeros(2, np.int64)  # how many svg and math elements may be open
     opened = np.zeros(_MOST_NESTED, np.uint64)  # tags that are open in a region, itself first
     depth, region_start, region_kind = 0, 0, _OTHER
@@ -292,7 +305,7 @@ def _scan(
             if at + 3 < size and data[at + 2] == 45 and data[at + 3] == 45:
                 at = _comment_end(data, at + 4)
             elif at + 2 < size and data[at + 2] == 91:
-                return -1  # perhaps CDATA
+                return _GAVE_UP, _GAVE_UP  # perhaps CDATA
             else:
                 at = _behind(data, at, 62)
             continue
@@ -313,22 +326,22 @@ def _scan(
         foreign = svg_like[0] + svg_like[1] > 0
         closes_itself = not is_end and _closes_itself(data, name_end, end)
         if kind == _GIVE_UP or (kind == _IMAGE and not foreign):
-            return -1
+            return _GAVE_UP, _GAVE_UP
         if foreign:
             raw = kind in (_RAW, _SCRIPT, _TEXT)
             if raw and not is_end:
                 if closes_itself:
-                    return -1
+                    return _GAVE_UP, _GAVE_UP
                 at = _behind(data, at, 60) - 1
                 if at + 1 >= size or data[at + 1] != 47:
-                    return -1
+                    return _GAVE_UP, _GAVE_UP
                 raw_name_end = _name_end(data, at + 2)
                 if _hash_of(data, at + 2, raw_name_end) != value:
-                    return -1
+                    return _GAVE_UP, _GAVE_UP
                 at = _behind(data, at, 62)
                 continue
             if kind not in (_OTHER, _FOREIGN, _IMAGE):
-                return -1
+                return _GAVE_UP, _GAVE_UP
         if kind == _FOREIGN:
             which = 1 if value == _MATH else 0
             if is_end:
@@ -341,20 +354,18 @@ def _scan(
         # Inside a figure, a picture or a template every tag must be closed where it was opened.
         if depth:
             if region_kind == _PICTURE and kind not in (_ALTERNATIVE, _PIECE, _PICTURE):
-                return -1
+                return _GAVE_UP, _GAVE_UP
             if kind in (_TABLE, _CONTROL) or (kind == _BUTTON and saw_button):
-                return -1
+                return _GAVE_UP, _GAVE_UP
             if kind == _TEMPLATE and not is_end:
-                return -1
+                return _GAVE_UP, _GAVE_UP
             if is_end:
                 if opened[depth - 1] != value:
-                    return -1
+                    return _GAVE_UP, _GAVE_UP
                 depth -= 1
                 if not depth and region_kind != _TEMPLATE:
-                    found[3 * count] = _AS_PICTURE
-                    found[3 * count + 1] = region_start
-                    found[3 * count + 2] = end
-                    count += 1
+                    images[images_found, 0], images[images_found, 1] = region_start, end
+                    images_found += 1
                 continue
         elif not is_end and (kind in (_REGION, _PICTURE, _TEMPLATE)):
             region_start, region_kind = start, kind
@@ -368,7 +379,7 @@ def _scan(
         if kind in (_RAW, _SCRIPT):
             at = _raw_end(data, at, value, kind == _SCRIPT)
             if at < 0:
-                return -1
+                return _GAVE_UP, _GAVE_UP
             if at < size:
                 at = _tag_end(data, _name_end(data, at + 2))
                 if at < 0:
@@ -379,28 +390,23 @@ def _scan(
             empty = empty or (kind == _HINTED and value == _LINK)
             if not empty:
                 if depth == _MOST_NESTED:
-                    return -1
+                    return _GAVE_UP, _GAVE_UP
                 opened[depth] = value
                 depth += 1
-        if kind == _SCRIPT and not _has_hint(data, start, raw_start, True):
+        if kind == _SCRIPT and not _may_matter(data, start, raw_start, True):
             continue
-        if kind == _HINTED and not _has_hint(data, start, end, False):
+        if kind == _HINTED and not _may_matter(data, start, end, False):
             continue
-        if kind == _PIECE:
-            if depth:
-                continue
-            found[3 * count] = _AS_PICTURE
-        elif kind in (_SCRIPT, _ONCE, _HINTED):
-            if region_kind == _TEMPLATE and depth:
-                continue
+        if kind == _PIECE and not depth:
+            images[images_found, 0], images[images_found, 1] = start, end
+            images_found += 1
+        elif kind in (_SCRIPT, _ONCE, _HINTED) and not (depth and region_kind == _TEMPLATE):
             if kind != _SCRIPT and saw_table:
                 hinted += 1
                 if hinted > 1:
-                    return -1  # a table may put what comes later first
-            found[3 * count] = _AS_FACT
-        else:
-            continue
-        found[3 * count + 1] = start
-        found[3 * count + 2] = at
-        count += 1
-    return -1 if depth else count
+                    return _GAVE_UP, _GAVE_UP  # a table may put what comes later first
+            facts[facts_found, 0], facts[facts_found, 1] = start, at
+            facts_found += 1
+    if depth:
+        return _GAVE_UP, _GAVE_UP
+    return facts_found, images_found

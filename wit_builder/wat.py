@@ -1,6 +1,7 @@
 """What a WAT record says of a page: Common Crawl's JSON of links and head elements."""
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,9 +15,14 @@ _IMAGE_PATHS = frozenset(
     f"IMG@/{name}" for name in ("src", "data-src", "data-original", "data-lazy-src", "data-lazy")
 )
 _SRCSET_PATHS = frozenset(f"IMG@/{name}" for name in ("srcset", "data-srcset", "data-lazy-srcset"))
+_ALL_PATHS = _IMAGE_PATHS | _SRCSET_PATHS
+_CHECKED = 64
 _WHOLE_SIGN = b'"Envelope"'
 _PAGE_SIGN = b'"HTML-Metadata"'
-_PAIR_SIGNS = (b'"IMG@', b"og:image", b"\\u")
+_IMAGE_SIGN = b"IMG@/"
+_OPEN_GRAPH_SIGN = b"og:image"
+_LICENSE_RELATION = re.compile(rb'"rel":"[^"]*(?i:license)')
+_LICENSE_HOST_SIGN = b"creativecommons.org"
 _LICENSE_HOST = "creativecommons.org/"
 
 
@@ -42,7 +48,7 @@ class _Head(msgspec.Struct, gc=False):
 
 class _Page(msgspec.Struct, gc=False):
     head: _Head | None = msgspec.field(name="Head", default=None)
-    links: list[_Link] | None = msgspec.field(name="Links", default=None)
+    links: msgspec.Raw = msgspec.field(name="Links", default_factory=msgspec.Raw)
 
 
 class _Message(msgspec.Struct, gc=False):
@@ -68,14 +74,33 @@ class _Wat(msgspec.Struct, gc=False):
 
 
 _decode = msgspec.json.Decoder(_Wat).decode
+_decode_links = msgspec.json.Decoder(list[_Link] | None).decode
+_IMAGE_LINK = re.compile(rb"""\{"path":"IMG@/[^"\\]*"(?:,"[\w-]+":"[^"\\]*(?:\\.[^"\\]*)*")*\}""", re.DOTALL)
+"""A link as Common Crawl writes it: the path first, all values strings."""
+
+
+def _image_links(links: bytes) -> list[_Link]:
+    """Decode the images among some links, and if they are written in an unusual way all links."""
+    images = _IMAGE_LINK.findall(links)
+    if len(images) == links.count(_IMAGE_SIGN):
+        links = b"[%b]" % b",".join(images)
+    return _decode_links(links) or [] if links else []
 
 
 class WatPage:
     """A page as a WAT record describes it."""
 
-    def __init__(self, response: _Response, page: _Page) -> None:
-        self._response = response
-        self._page = page
+    def __init__(self, body: bytes) -> None:
+        """Read it.
+
+        Raises:
+            msgspec.DecodeError: it is no JSON, not of a WAT's shape, or holds wrong bytes in strings.
+        """
+        self._response = _decode(body).envelope.payload.response or _Response()
+        self._page = self._response.page or _Page()
+        self._images = _image_links(bytes(self._page.links))
+        has_license = _LICENSE_HOST_SIGN in body or _LICENSE_RELATION.search(body)
+        self._links = _decode_links(self._page.links) or [] if has_license and self._page.links else []
 
     @property
     def status(self) -> int:
@@ -102,23 +127,22 @@ class WatPage:
         return PageFacts(_text(head.base) or None, opt_out_of(metas, agent), self._license(head))
 
     def _license(self, head: _Head) -> str | None:
-        links = [*(head.links or ()), *(self._page.links or ())]
+        links = [*(head.links or ()), *self._links]
         for link in links:
-            if link.rel is not None and "license" in _text(link.rel).lower().split() and _text(link.url):
+            if link.rel and "license" in _text(link.rel).lower().split() and link.url:
                 return _text(link.url)
-        hosted = (_text(link.url) for link in links if link.path == "A@/href")
-        return next((url for url in hosted if _LICENSE_HOST in url), None)
+        return next((url for link in links if _LICENSE_HOST in (url := _text(link.url))), None)
 
     def pairs(self) -> Iterator[Pair]:
         """List the pairs: images among the links, then Open Graph's."""
-        for link in self._page.links or ():
+        for link in self._images:
             path = link.path
+            if path not in _ALL_PATHS:
+                continue
             if path in _IMAGE_PATHS:
                 src: str | None = _text(link.url)
-            elif path in _SRCSET_PATHS:
-                src = largest([_text(link.url)])
             else:
-                continue
+                src = largest([_text(link.url)])
             yield Pair(src or "", _text(link.alt), TextSource.ALT)
             if link.title:
                 yield Pair(src or "", _text(link.title), TextSource.TITLE)
@@ -137,24 +161,26 @@ def read_wat(body: bytes) -> WatPage | None:
     Raises:
         ValueError: it is no JSON, or not of a WAT's shape.
     """
-    is_whole = _WHOLE_SIGN in body and body.rstrip().endswith(b"}")
-    if is_whole and (_PAGE_SIGN not in body or not any(sign in body for sign in _PAIR_SIGNS)):
+    is_whole = _WHOLE_SIGN in body and body[-_CHECKED:].rstrip().endswith(b"}")
+    if is_whole and not (_PAGE_SIGN in body and (_IMAGE_SIGN in body or _OPEN_GRAPH_SIGN in body)):
         return None
     try:
-        found = _decode(body)
+        return WatPage(body)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        found = _convert(body)
-    response = found.envelope.payload.response
-    return WatPage(response, response.page) if response is not None and response.page is not None else None
+        return WatPage(_mended(body))
 
 
-def _convert(body: bytes) -> _Wat:
-    """Read what the strict decoder refuses: wrong bytes in strings, halves of surrogate pairs."""
+def _mended(body: bytes) -> bytes:
+    """Write JSON anew that the strict decoder refuses: wrong bytes in strings, halves of surrogate pairs.
+
+    Raises:
+        ValueError: it is no JSON.
+    """
     try:
-        lenient = json.loads(body.decode("utf-8", "replace"), strict=False)
-        return msgspec.convert(lenient, _Wat)
-    except (msgspec.ValidationError, RecursionError) as error:
-        raise ValueError(f"the record is not of a WAT's shape ({error})") from None
+        content = json.loads(body.decode("utf-8", "replace"), strict=False)
+    except RecursionError as error:
+        raise ValueError(f"the record is nested too deep ({error})") from None
+    return json.dumps(content, ensure_ascii=False).encode("utf-8", "replace")
 
 
 def _text(value: Any) -> str:

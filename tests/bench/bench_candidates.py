@@ -57,7 +57,11 @@ def peer_python() -> str:
 def read_all(path: Path, sources: frozenset[TextSource] = ALL_SOURCES) -> int:
     """Read an archive's candidates; gives its pages."""
     counts: Counter[str] = Counter()
-    for _ in read_candidates(str(path), "wit-builder", lambda what: counts.update((what,)), sources=sources):
+
+    def count(what: str) -> None:
+        counts[what] += 1
+
+    for _ in read_candidates(str(path), "wit-builder", count, sources=sources):
         pass
     return counts["pages"]
 
