@@ -1,12 +1,16 @@
+import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.objects import LATENCY, objects
 from wit_builder import ranges
 from wit_builder.errors import UserError
 from wit_builder.ranges import Piece, merge_neighbours, read_pieces
+from wit_builder.store import write_store_tar
 
 CONTENT = {name: bytes(range(256)) * 20 for name in "ab"}
 PIECES = st.lists(st.builds(Piece, st.sampled_from("ab"), st.integers(0, 4000), st.integers(1, 900)))
@@ -52,3 +56,19 @@ def test_a_cut_or_missing_file_is_named(tmp_path: Path) -> None:
         list(read_pieces(str(tmp_path), [Piece("a", 90, 30)]))
     with pytest.raises(UserError, match="lacks a file that its index names"):
         list(read_pieces(str(tmp_path), [Piece("c", 0, 1)]))
+
+
+def test_little_more_is_read_from_an_object_store_than_used(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    tars: list[str] = []
+    with write_store_tar(str(tmp_path), "part", tars) as tar:
+        images = [random.bytes(size) for size in random.integers(500, 9_000, 300).tolist()]
+        places = [tar.append(image, "jpg") for image in images]
+    order = random.permutation(300)[:200].tolist()
+    pieces = [Piece(tars[0], places[number].offset, places[number].size) for number in order]
+    with objects(tmp_path) as server:
+        started = time.monotonic()
+        assert list(read_pieces(server.url, pieces)) == [images[number] for number in order]
+        assert time.monotonic() - started < 0.25 * LATENCY * len(pieces)  # they were in flight together
+    assert server.bytes_read <= 1.1 * sum(len(images[number]) for number in order)
+    assert server.requests < len(pieces)
