@@ -21,8 +21,6 @@ PATHS = (
     "/emoji/",
     "/emoticons/",
     "/captcha",
-    "/badges/",
-    "/flags/",
     "/spacer",
     "/placeholder",
     "/blank.",
