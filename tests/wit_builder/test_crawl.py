@@ -308,6 +308,20 @@ def test_robots_txt_is_asked_for_once_a_day_over_restarts(
     assert server.requests.count("/robots.txt") == 2
 
 
+@pytest.mark.parametrize(("moves", "pages_had"), [(5, 1), (6, 0)])
+def test_a_robots_txt_may_move_five_times(tmp_path: Path, moves: int, pages_had: int) -> None:
+    async def answer(request: web.Request) -> web.Response:
+        if request.path == "/":
+            return web.Response(text="x", content_type="text/html")
+        done = int(request.query_string or 0)
+        if done == moves:
+            return web.Response(text="User-agent: *\nDisallow: /no")
+        return web.Response(status=301, headers={"Location": f"/rules?{done + 1}"})
+
+    with site(answer) as server:
+        assert run(tmp_path, server.url()).pages == pages_had  # RFC 9309 2.3.1.2
+
+
 def test_a_host_rests_over_a_restart(tmp_path: Path) -> None:
     content: dict[str, web.Response | str | bytes] = {
         "/robots.txt": web.Response(text="User-agent: *\nCrawl-delay: 0.6"),

@@ -1,7 +1,7 @@
 import pytest
 from yarl import URL
 
-from wit_builder.links import canonical, is_page, links_of, site_of
+from wit_builder.links import canonical, charset_of, is_page, links_of, shard_of, site_of
 from wit_builder.web import HttpResponse
 
 
@@ -73,3 +73,44 @@ def test_nofollow_is_obeyed(html: str, headers: tuple[tuple[str, str], ...], fol
 )
 def test_pages_are_html(kind: str, kept: bool) -> None:
     assert is_page(page("", ("Content-Type", kind))) is kept
+
+
+@pytest.mark.parametrize(
+    ("html", "home"),
+    [
+        ('<link rel="canonical" href="/c#x">', "http://h/c"),
+        ('<base href="/z/"><link rel="x CANONICAL" href="c">', "http://h/z/c"),
+        ('<link rel="canonical">', None),
+        ('<link rel="canonical" href="http://[">', None),
+        ('<link rel="stylesheet" href="/c">', None),
+    ],
+)
+def test_a_page_may_say_under_which_address_it_is_known(html: str, home: str | None) -> None:
+    found = links_of(page(html)).canonical
+    assert (found and str(found.with_fragment(None))) == home
+
+
+def test_a_link_that_stands_twice_is_given_once() -> None:
+    assert len(links_of(page('<a href="c">x</a><a href="c#part">x</a>')).targets) == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "header", "charset"),
+    [
+        ("<p>é".encode(), "text/html", "utf-8"),
+        ("<p>é".encode("cp1252"), "text/html", "windows-1252"),
+        (b"<p>", "text/html; charset=ISO-8859-15", "iso-8859-15"),
+        (b"<meta charset='koi8-r'>", "text/html", "koi8-r"),
+        ("<p>".encode("utf-16"), "text/html; charset=ascii", "utf-16le"),
+        (b"\xef\xbb\xbf<p>", "", "utf-8"),
+    ],
+)
+def test_the_charset_is_found_as_a_browser_finds_it(body: bytes, header: str, charset: str) -> None:
+    assert charset_of(HttpResponse("", "", headers=(("Content-Type", header),), body=body)) == charset
+
+
+def test_a_registrable_domain_has_one_shard() -> None:
+    hosts = ["example.co.uk:80", "www.example.co.uk:443", "a.b.example.co.uk:8080"]
+    assert len({shard_of(host, 50) for host in hosts}) == 1
+    assert len({shard_of(f"site{n}.co.uk:80", 50) for n in range(200)}) > 40
+    assert {shard_of(f"site{n}.example:80", 1) for n in range(20)} == {0}
