@@ -5,6 +5,7 @@ Pure: nothing here opens a socket or looks a name up.
 
 import ipaddress
 from collections.abc import Iterable
+from functools import lru_cache
 
 from yarl import URL
 
@@ -55,6 +56,7 @@ def _embedded(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
     return address.ipv4_mapped or address.sixtofour
 
 
+@lru_cache(maxsize=4_096)
 def host_key(url: str) -> str:
     """Name the server that a URL asks: "host:port", lower case, IDNA-encoded.
 

@@ -250,7 +250,9 @@ class Downloader:
     async def _follow(self, url: str, wish: _Wish) -> HttpResponse:
         current = url
         for _ in range(self.options.max_redirects + 1):
-            response = replace(await self._ask(current, wish), url=url)
+            response = await self._ask(current, wish)
+            if current != url:
+                response = replace(response, url=url)
             location = response.header("Location")
             if not wish.follow or not location or response.status not in REDIRECTS:
                 return response
