@@ -182,10 +182,12 @@ class _Parser:
         if not wanted or size > MOST_BYTES:
             window.skip(size)
             return None
-        body = window.take(size)
-        if len(body) < size or not window.at_record_end():
-            body = self._mend(window, body, size)
-        return Record(offset, fields, body)
+        taken = window.take(size + 1)
+        if len(taken) < size or taken[size:] not in (b"", b"\r", b"\n"):
+            window.give_back(len(taken))
+            return Record(offset, fields, self._mended(window, size))
+        window.give_back(len(taken) - size)
+        return Record(offset, fields, taken[:size])
 
     def parse_alone(self, data: bytes, offset: int) -> Record | None:
         """Read a wanted record that is all of a member, as most are; None if it is something else."""
@@ -194,7 +196,8 @@ class _Parser:
             return None
         fields = _fields(data[:end])
         size = len(data) - end - 4
-        if fields.get(b"warc-type") not in self._kinds or fields.get(b"content-length") != b"%d" % size:
+        is_whole = fields.get(b"content-length") == b"%d" % size and size <= MOST_BYTES
+        if not is_whole or fields.get(b"warc-type") not in self._kinds:
             return None
         self.records += 1
         return Record(offset, fields, data[end:-4]) if data.endswith(b"\r\n\r\n") else None
@@ -207,16 +210,18 @@ class _Parser:
             raise _CutError
         return header
 
-    def _mend(self, window: Window, body: bytes, size: int) -> bytes:
+    def _mended(self, window: Window, size: int) -> bytes:
         """End a record where the next begins, if that is before the end it declares."""
-        mark = _RECORD.search(body)
-        if mark:
+        taken = window.take(size + _MOST_MARK)
+        mark = _RECORD.search(taken)
+        if mark and mark.start() < size:
             self.count("wrong_lengths")
-            window.give_back(len(body) - mark.end())
-            return body[: mark.start()]
-        if len(body) < size:
+            window.give_back(len(taken) - mark.end())
+            return taken[: mark.start()]
+        if len(taken) < size:
             raise _CutError
-        return body
+        window.give_back(len(taken) - size)
+        return taken[:size]
 
 
 def _fields(header: bytes) -> dict[bytes, bytes]:

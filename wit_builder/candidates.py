@@ -8,6 +8,7 @@ from datetime import datetime
 from itertools import chain
 from typing import Any, NamedTuple
 
+import numpy as np
 import pyarrow as pa
 
 from wit_builder import schemas, storage
@@ -18,7 +19,7 @@ from wit_builder.html import ALL_SOURCES, OversizedPageError, PageFacts, Pair, r
 from wit_builder.records import DropReason, TextSource
 from wit_builder.responses import read_response, unpacked
 from wit_builder.rights import refusal_in_headers
-from wit_builder.urls import Base
+from wit_builder.urls import Base, encodable
 from wit_builder.wat import is_page, read_wat
 
 ROWS_PER_BATCH = 1_000
@@ -27,6 +28,8 @@ MIN_PIXELS = 16
 
 REJECT_SCHEMA = schemas.CANDIDATE.append(pa.field("drop_reason", pa.string()))
 
+_PAIR_COLUMNS = ("uid", "url", "text", "text_source", "drop_reason")
+_PAGE_COLUMNS = ("page_url", "archive_offset", "captured_at", "page_license", "opt_out")
 _MOST_SEEN = 100_000
 """Pairs of one page that are remembered; a later stage finds the repeats that this one forgot."""
 _RECORD_KINDS = frozenset((b"response", b"metadata"))
@@ -155,16 +158,21 @@ def _with_headers(facts: PageFacts, headers: Iterable[tuple[str, str]], agent: s
 
 
 class _Rows:
-    """Rows on their way into a batch, by column."""
+    """Rows on their way into a batch, by column; what a page says once stands there once."""
 
     def __init__(self, archive: str) -> None:
         self._archive = archive
-        self._columns: dict[str, list[Any]] = {}
         self._reset()
 
     def _reset(self) -> None:
-        self._columns = {name: [] for name in REJECT_SCHEMA.names}
-        self.number = 0
+        self._pairs: list[tuple[str, str, str, str, str | None]] = []
+        self._pages: list[tuple[str, int, datetime | None, str | None, str | None]] = []
+        self._rows_of_page: list[int] = []
+
+    @property
+    def number(self) -> int:
+        """Rows that wait."""
+        return len(self._pairs)
 
     def add(self, page: Page) -> Iterator[pa.RecordBatch]:
         """Add the page's pairs; gives the batches that they fill."""
@@ -173,67 +181,61 @@ class _Rows:
         if first is None:
             return
         base = Base(page.url, page.facts.base)
-        fixed = self._fixed(page, base)
-        seen: set[int] = set()
-        before = self.number
+        fixed = (
+            page.url,
+            page.offset,
+            page.captured_at,
+            page.facts.license and base.resolve(page.facts.license),
+            page.facts.opt_out and encodable(page.facts.opt_out),
+        )
+        seen: set[str] = set()
+        before = len(self._pairs)
         for pair in chain((first,), pairs):
-            self._add_pair(pair, base, seen)
-            if self.number == ROWS_PER_BATCH:
-                self._repeat(fixed, self.number - before)
+            self._pairs.append(_row(pair, base, seen))
+            if len(self._pairs) == ROWS_PER_BATCH:
+                self._close_page(fixed, before)
                 yield self.flush()
                 before = 0
-        self._repeat(fixed, self.number - before)
+        self._close_page(fixed, before)
 
-    def _fixed(self, page: Page, base: Base) -> dict[str, Any]:
-        """Give what is the same in all rows of a page."""
-        return {
-            "page_url": page.url,
-            "archive": self._archive,
-            "archive_offset": page.offset,
-            "captured_at": page.captured_at,
-            "page_license": page.facts.license and base.resolve(page.facts.license),
-            "opt_out": page.facts.opt_out and _encodable(page.facts.opt_out),
-        }
-
-    def _add_pair(self, pair: Pair, base: Base, seen: set[int]) -> None:
-        columns = self._columns
-        text = _encodable(" ".join(pair.text.split()))
-        url = base.resolve(pair.src)
-        reason = _structural_reason(pair, url, text)
-        address = url or _encodable(pair.src)
-        uid = uid_of(address, text)
-        if reason is None:
-            key = int(uid[:16], 16)
-            if key in seen:
-                reason = DropReason.DUPLICATE_PAIR
-            elif len(seen) < _MOST_SEEN:
-                seen.add(key)
-        columns["uid"].append(uid)
-        columns["url"].append(address)
-        columns["text"].append(text)
-        columns["text_source"].append(pair.source)
-        columns["drop_reason"].append(reason)
-        self.number += 1
-
-    def _repeat(self, fixed: dict[str, Any], times: int) -> None:
-        for name, value in fixed.items():
-            self._columns[name].extend([value] * times)
+    def _close_page(self, fixed: tuple[Any, ...], before: int) -> None:
+        self._pages.append(fixed)
+        self._rows_of_page.append(len(self._pairs) - before)
 
     def flush(self) -> pa.RecordBatch:
         """Give the rows as a batch and begin anew."""
-        arrays = [
-            pa.array(self._columns[field.name], field.type)
-            if self._columns[field.name]
-            else pa.nulls(self.number, field.type)
-            for field in REJECT_SCHEMA
-        ]
+        number = len(self._pairs)
+        page_of_row = pa.array(np.repeat(np.arange(len(self._pages)), self._rows_of_page))
+        columns = dict(zip(_PAIR_COLUMNS, zip(*self._pairs, strict=True), strict=True))
+        of_pages = dict(zip(_PAGE_COLUMNS, zip(*self._pages, strict=True), strict=True))
+        arrays = []
+        for field in REJECT_SCHEMA:
+            if field.name in columns:
+                array = pa.array(columns[field.name], field.type)
+            elif field.name in of_pages:
+                array = pa.array(of_pages[field.name], field.type).take(page_of_row)
+            elif field.name == "archive":
+                array = pa.repeat(pa.scalar(self._archive, field.type), number)
+            else:
+                array = pa.nulls(number, field.type)
+            arrays.append(array)
         self._reset()
         return pa.RecordBatch.from_arrays(arrays, schema=REJECT_SCHEMA)
 
 
-def _encodable(text: str) -> str:
-    """Replace lone surrogates, which no file can hold."""
-    return text if text.isascii() else text.encode("utf-8", "replace").decode()
+def _row(pair: Pair, base: Base, seen: set[str]) -> tuple[str, str, str, str, str | None]:
+    """Give a pair's own columns."""
+    text = encodable(" ".join(pair.text.split()))
+    url = base.resolve(pair.src)
+    reason = _structural_reason(pair, url, text)
+    address = url or encodable(pair.src)
+    uid = uid_of(address, text)
+    if reason is None:
+        if uid in seen:
+            reason = DropReason.DUPLICATE_PAIR
+        elif len(seen) < _MOST_SEEN:
+            seen.add(uid)
+    return uid, address, text, pair.source, reason
 
 
 def _structural_reason(pair: Pair, url: str | None, text: str) -> DropReason | None:

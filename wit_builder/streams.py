@@ -71,12 +71,6 @@ class Window:
                 return True
         return False
 
-    def at_record_end(self) -> bool:
-        """Tell whether a line ends here, or the stream."""
-        if self._at == len(self._data) and not self._has(1):
-            return True
-        return self._data[self._at] in b"\r\n"
-
     def take(self, size: int) -> bytes:
         """Give the next bytes: fewer at the end of the stream."""
         self._has(size)

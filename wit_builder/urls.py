@@ -45,5 +45,10 @@ def _joined(base: can_ada.URL | None, address: str) -> can_ada.URL | None:
         return base + address
     except ValueError:
         return None
-    except TypeError:  # a lone surrogate, which browsers replace
-        return _joined(base, address.encode("utf-8", "replace").decode())
+    except TypeError:  # half of a surrogate pair, which browsers replace
+        return _joined(base, encodable(address))
+
+
+def encodable(text: str) -> str:
+    """Replace halves of surrogate pairs, which no file can hold, by U+FFFD."""
+    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

@@ -1,18 +1,24 @@
 import gzip
 import io
+import os
 import random
+import tarfile
+import tracemalloc
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from tests.archives import HTML, write_warc, write_wat
 from wit_builder import storage
-from wit_builder.candidates import REJECT_SCHEMA, read_candidates
+from wit_builder.archives import slices_of
+from wit_builder.candidates import REJECT_SCHEMA, ROWS_PER_BATCH, read_candidates
 from wit_builder.errors import UserError
 from wit_builder.hashing import uid_of
 
 PAGE = '<img src="/dog.jpg" alt=" a\n brown  dog "><img src="/x.gif" alt="x" width="1"><img src="/n.jpg">'
+DATA = os.environ.get("WIT_TEST_DATA")
 Rows = list[dict[str, object]]
 
 
@@ -168,3 +174,95 @@ def test_other_content_is_no_page(tmp_path: Path) -> None:
         tmp_path / "a.warc.gz", [("http://site/p", PAGE)], [("Content-Type", "application/pdf")]
     )
     assert read(path) == ([], {"records": 1})
+
+
+def test_slices_together_give_the_rows_of_the_whole(tmp_path: Path) -> None:
+    pages = [(f"http://site/{n}", PAGE + "x" * 500) for n in range(30)]
+    path = write_warc(tmp_path / "a.warc.gz", pages)
+    whole, _ = read(path)
+    rows = [
+        row
+        for start, end in slices_of(str(path), 1_000)
+        for batch in read_candidates(str(path), "wit-builder", lambda what: None, start, end)
+        for row in batch.to_pylist()
+    ]
+    assert rows == whole
+    assert len(slices_of(str(path), 1_000)) > 3
+
+
+def test_a_page_license_is_resolved(tmp_path: Path) -> None:
+    page = '<base href="/b/"><a rel="license" href="terms"></a><img src="a.jpg" alt="a dog">'
+    rows, _ = read(write_warc(tmp_path / "a.warc.gz", [("http://site/p", page)]))
+    assert rows[0]["page_license"] == "http://site/b/terms"
+
+
+def test_addresses_that_are_not_of_the_web_have_a_reason(tmp_path: Path) -> None:
+    addresses = ("data:image/gif;base64,AA", "blob:http://site/1", "javascript:void(0)", "ftp://site/a.jpg")
+    page = "".join(f'<img src="{address}" alt="a dog">' for address in addresses)
+    rows, _ = read(write_warc(tmp_path / "a.warc.gz", [("http://site/p", page)]))
+    assert [row["drop_reason"] for row in rows] == ["unsupported_scheme"] * 4
+
+
+def test_a_base_of_javascript_is_ignored(tmp_path: Path) -> None:
+    page = '<base href="javascript:alert(1)"><img src="a.jpg" alt="a dog">'
+    rows, _ = read(write_warc(tmp_path / "a.warc.gz", [("http://site/p", page)]))
+    assert [(row["url"], row["drop_reason"]) for row in rows] == [("http://site/a.jpg", None)]
+
+
+IMAGE = '<img src="a.jpg" alt="a dog">'
+BAD_PAGES = {
+    "ten megabytes in a line": "<p>" + "word " * 2_000_000 + IMAGE,
+    "a hundred thousand nested tags": "<div>" * 100_000 + IMAGE,
+    "nested figures, parsed whole": "<figure>" * 20_000 + IMAGE,
+    "null bytes": "<p>\0\0</p>\0" + IMAGE + "\0",
+    "an unclosed comment behind": IMAGE + "<!--" + IMAGE,
+    "an unclosed quote behind": IMAGE + '<img alt="' + IMAGE[:-2],
+}
+
+
+@pytest.mark.parametrize("what", BAD_PAGES)
+def test_a_bad_page_gives_its_image_and_the_next_page_its_own(tmp_path: Path, what: str) -> None:
+    pages = [("http://site/bad", BAD_PAGES[what]), ("http://site/good", IMAGE)]
+    rows, counts = read(write_warc(tmp_path / "a.warc.gz", pages))
+    assert [row["page_url"] for row in rows] == ["http://site/bad", "http://site/good"]
+    assert counts == {"records": 2, "pages": 2}
+
+
+def test_a_page_too_long_to_be_parsed_whole_is_counted(tmp_path: Path) -> None:
+    pages = [("http://site/bad", "<figure>" + "x" * (17 << 20)), ("http://site/good", IMAGE)]
+    rows, counts = read(write_warc(tmp_path / "a.warc.gz", pages))
+    assert [row["page_url"] for row in rows] == ["http://site/good"]
+    assert counts == {"records": 2, "pages": 1, "oversized_pages": 1}
+
+
+def test_a_page_in_a_wrong_charset_costs_only_its_letters(tmp_path: Path) -> None:
+    path = write_warc(tmp_path / "a.warc", [("http://site/p", IMAGE)], gzip=False)
+    path.write_bytes(path.read_bytes().replace(b"a dog", b"caf\xe9s"))
+    rows, counts = read(path)
+    assert [row["text"] for row in rows] == ["caf\ufffds"]
+    assert counts == {"records": 1, "pages": 1}
+
+
+def test_a_page_of_very_many_images_comes_in_batches(tmp_path: Path) -> None:
+    images = 20_000
+    page = "".join(f'<img src="{n}.jpg" alt="dog {n}">' for n in range(images))
+    path = write_warc(tmp_path / "a.warc.gz", [("http://site/p", page)])
+    batches = read_candidates(str(path), "wit-builder", lambda what: None)
+    assert next(batches).num_rows == ROWS_PER_BATCH
+    tracemalloc.start()
+    rows = ROWS_PER_BATCH + sum(batch.num_rows for batch in batches)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert rows == images
+    assert peak < 8 << 20  # all pairs at once would take 20 MB
+
+
+@pytest.mark.skipif(not DATA, reason="WIT_TEST_DATA names no folder with warc/warcio_edge_cases.tar.gz")
+def test_warcio_edge_cases_are_read_or_named(tmp_path: Path) -> None:
+    with tarfile.open(f"{DATA}/warc/warcio_edge_cases.tar.gz") as archive:
+        archive.extractall(tmp_path, filter="data")
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert len(files) >= 16
+    for path in files:
+        with suppress(UserError):
+            read(path)
