@@ -113,7 +113,9 @@ def plan(
         module = importlib.import_module(step.module)
         given: dict[str, Any] = {taken: storage.join(output, folder) for taken, folder in step.takes.items()}
         if name == "candidates" and "crawl" in sections:
-            given["archives"] = [storage.join(output, "crawl", "*.warc.gz")]
+            crawled = importlib.import_module("pipelines.crawl").archives_of
+            recrawl = sections["crawl"].get("recrawl", "")
+            given["archives"] = crawled(storage.join(output, "crawl"), recrawl)
         given["output"] = storage.join(output, name)
         kind = getattr(module, step.options)
         _refuse_given(name, sections.get(name, {}), given)

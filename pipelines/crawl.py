@@ -1,6 +1,7 @@
 """Web sites -> WARC files, politely; hosts are divided over shards; resumable."""
 
 import json
+import os
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -44,9 +45,11 @@ def run(options: CrawlOptions, session: Session) -> dict[str, Any]:
     Raises:
         UserError: the output folder holds another run, the earlier crawl is missing, or no page could be had.
     """
-    inputs = {}
+    inputs, earlier = {}, list[str]()
     if options.recrawl:
-        inputs["recrawl"] = require_complete(options.recrawl, "crawl")["fingerprint"]
+        before = require_complete(options.recrawl, "crawl")
+        inputs["recrawl"] = before["fingerprint"]
+        earlier = [os.path.abspath(options.recrawl), *before["facts"]["earlier"]]
     stage = Stage("crawl", options.output, options, inputs, session)
     if not stage.begin(f"{len(options.seeds)} seeds"):
         return stage.manifest()
@@ -58,10 +61,22 @@ def run(options: CrawlOptions, session: Session) -> dict[str, Any]:
         "requests": total.counters.get(REQUESTS, 0),
         "robots_denied": sum(total.dropped.get(outcome, 0) for outcome in BY_ROBOTS.values()),
         "waiting": sum(waiting_of(total).values()),
+        "earlier": earlier,
     }
     counters = {name: total.counters.get(name, 0) for name in (BYTES, UNCHANGED)}
     archives = storage.list_dir(options.output, ".warc.gz")
     return stage.finish(replace(total, counters=counters), archives, facts)
+
+
+def archives_of(output: str, recrawl: str) -> list[str]:
+    """Name the WARC files, as globs, that hold the pages of a crawl: those of earlier crawls too.
+
+    Args:
+        output: the crawl's folder, which need not be there.
+        recrawl: the earlier crawl's, or empty.
+    """
+    earlier = [recrawl, *require_complete(recrawl, "crawl")["facts"]["earlier"]] if recrawl else []
+    return [storage.join(folder, "*.warc.gz") for folder in (output, *earlier)]
 
 
 def _crawl(stage: Stage, options: CrawlOptions) -> list[str]:

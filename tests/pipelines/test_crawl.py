@@ -98,22 +98,22 @@ def test_shards_visit_the_pages_that_one_crawl_visits(tmp_path: Path) -> None:
 def test_a_budget_over_shards_is_spent_to_the_last_request(tmp_path: Path) -> None:
     with web_of_sites() as sites:
         done = crawl.run(
-            options(tmp_path, sites[0].url("/1"), shards=3, max_pages=20, max_depth=2), Session(ALONE)
+            options(tmp_path, sites[0].url("/1"), shards=3, max_pages=4, max_depth=1), Session(ALONE)
         )
         asked = sum(path != "/robots.txt" for one in sites for path in one.requests)
-    assert (done["facts"]["requests"], asked) == (20, 20)
+    assert (done["facts"]["requests"], asked) == (4, 4)
     assert done["facts"]["waiting"] > 0
 
 
 def test_killed_shards_go_on_with_nothing_lost(tmp_path: Path) -> None:
     with web_of_sites() as sites:
-        whole = crawl.run(options(tmp_path / "whole", sites[0].url("/1"), max_depth=2), Session(ALONE))
+        whole = crawl.run(options(tmp_path / "whole", sites[0].url("/1"), max_depth=1), Session(ALONE))
         for one in sites:
             one.requests.clear()
         wit = Path(sys.executable).with_name("wit")
         command = [
             *(str(wit), "crawl", "--seeds", sites[0].url("/1"), "--output", str(tmp_path / "killed")),
-            *("--max-depth", "2", "--shards", "3", "--no-same-site", "--contact", "me@example.org"),
+            *("--max-depth", "1", "--shards", "2", "--no-same-site", "--contact", "me@example.org"),
             *("--requests-per-second", "0", "--allow-private-networks", "--", *ALONE),
         ]
         moments = random.Random(1)
@@ -123,7 +123,7 @@ def test_killed_shards_go_on_with_nothing_lost(tmp_path: Path) -> None:
                 command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
             )
             try:
-                process.wait(timeout=moments.uniform(1.5, 4) if kills < 2 else 60)
+                process.wait(timeout=moments.uniform(1.5, 3.5) if kills < 2 else 60)
                 assert process.returncode == 0
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
@@ -145,8 +145,11 @@ def test_a_recrawl_needs_a_finished_crawl_and_says_what_is_unchanged(tmp_path: P
             crawl.run(options(tmp_path / "b", seed, recrawl=str(tmp_path / "a")), Session(ALONE))
         crawl.run(options(tmp_path / "a", seed, shards=2), Session(ALONE))
         again = crawl.run(options(tmp_path / "b", seed, recrawl=str(tmp_path / "a")), Session(ALONE))
+        crawl.run(options(tmp_path / "c", seed, recrawl=str(tmp_path / "b")), Session(ALONE))
     assert again["counts"]["rows_out"] == again["counts"]["counters"]["unchanged"] == 2
     assert list(again["inputs"]) == ["recrawl"]
+    folders = [str(tmp_path / name) for name in "dcba"]
+    assert crawl.archives_of(*folders[:2]) == [f"{folder}/*.warc.gz" for folder in folders]
 
 
 def test_a_finished_crawl_is_not_done_again(tmp_path: Path) -> None:
