@@ -144,6 +144,8 @@ def run(options: RemoveOptions, session: Session) -> dict[str, Any]:
     facts = {"version": removal.version, "samples": samples, "holdout_samples": held_out}
     summary = _recount(before, sum_footers([*trained, *held]))
     manifest.revise(options.dataset, summary, [*trained, *held], facts)
+    for path in storage.list_dir(storage.join(options.dataset, "rejects")):
+        storage.remove(path)  # a sample of what was dropped on the way, which may be listed, too
     removal.finish(ledger)
     return {**facts, "removed": sum_footers(ledger).rows_out}
 

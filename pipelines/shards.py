@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipelines.cli import main_of
-from pipelines.options import MAX_SEED, option, require, require_one_of
+from pipelines.options import MAX_SEED, REJECTS, REJECTS_HELP, option, require, require_one_of
 from pipelines.session import Session, Stage
 from pipelines.shards_steps import ShardsSteps
 from wit_builder import storage
@@ -15,7 +15,7 @@ from wit_builder.parts import list_parts
 from wit_builder.removal import lists_of
 from wit_builder.shard_files import HOLDOUT, write_sizes
 from wit_builder.shards import ShardPlan
-from wit_builder.transforms.shards import CAPPED, DISTINCT, UNIQUE
+from wit_builder.transforms.shards import CAPPED, DISTINCT, UNIQUE, Rejects
 
 _NEAR_DUPLICATES = ("drop", "keep")
 
@@ -38,10 +38,12 @@ class ShardsOptions:
         "Files of uid:, url:, host:, sha256: and phash: lines that stay out. May be repeated.", (), path=True
     )
     seed: int = option("Another seed mixes otherwise.", 0)
+    rejects: str = option(REJECTS_HELP, "sample")
 
     def __post_init__(self) -> None:
         require("samples_per_shard", self.samples_per_shard, 1)
         require("seed", self.seed, 0, MAX_SEED)
+        require_one_of("rejects", self.rejects, REJECTS)
         require_one_of("near_duplicates", self.near_duplicates, _NEAR_DUPLICATES)
         if not 0 <= self.holdout < 1:
             raise UserError(f"holdout is {self.holdout}; use a share from 0 up to, not including, 1")
@@ -59,7 +61,8 @@ def run(options: ShardsOptions, session: Session) -> dict[str, Any]:
     stage = Stage("shards", options.output, options, inputs, session)
     if not stage.begin(f"{rows:,} rows of the store"):
         return stage.manifest()
-    steps = ShardsSteps(stage, list_parts(store), options.seed)
+    rejects = Rejects(storage.join(options.output, "rejects"), options.rejects == "all")
+    steps = ShardsSteps(stage, list_parts(store), options.seed, rejects)
     drop_near = options.near_duplicates == "drop"
     compare = drop_near or options.holdout > 0
     parts = steps.keep_one_per_image(

@@ -25,6 +25,7 @@ from wit_builder.transforms.shards import (
     DropNearDuplicates,
     KeepOnePerImage,
     OrderRun,
+    Rejects,
     RunOfRow,
     WriteShard,
 )
@@ -47,6 +48,7 @@ class ShardsSteps:
     indexes: Sequence[str]
     """Of the store."""
     seed: int
+    rejects: Rejects
 
     @cached_property
     def _rows(self) -> list[int]:
@@ -85,7 +87,9 @@ class ShardsSteps:
             "Divide rows by image", DivideRows(by_image, self._buckets, schemas.FETCHED_IMAGE), items
         )
         divided = Divided(self._folder("by-image"), len(groups), schemas.FETCHED_IMAGE)
-        make = KeepOnePerImage(divided, self.seed, merge_texts, holdout, self._ranges if compare else 0)
+        make = KeepOnePerImage(
+            divided, self.seed, merge_texts, holdout, self._ranges if compare else 0, self.rejects
+        )
         unique = self._names("unique", self._buckets)
         self.stage.build_parts("Keep one per image", make, [WorkItem((), name) for name in unique])
         return unique
@@ -102,7 +106,7 @@ class ShardsSteps:
         self.stage.build_parts("Compare hashes", compare, [WorkItem((), name) for name in compared])
         items = self._same_names(unique, "distinct")
         reason = DropReason.NEAR_TRAINING if across else DropReason.NEAR_DUPLICATE
-        drop = DropNearDuplicates(self._folder("near"), self._ranges, reason)
+        drop = DropNearDuplicates(self._folder("near"), self._ranges, reason, self.rejects)
         self.stage.build_parts("Drop near-duplicates", drop, items)
         distinct = [item.output for item in items]
         counted = PartSummary(counters=sum_footers(compared).counters)
@@ -121,7 +125,7 @@ class ShardsSteps:
         counts = passes.count("Count images", facts["queries"])
         table = passes.save("thresholds", passes.exact_table(counts, cap))
         items = self._same_names(parts, "capped")
-        self.stage.build_parts("Apply the cap", CapImages(table, seed), items)
+        self.stage.build_parts("Apply the cap", CapImages(table, seed, self.rejects), items)
         return [item.output for item in items]
 
     def write(self, parts: Sequence[str], plan: ShardPlan, store: str, exclude: tuple[str, ...]) -> list[str]:

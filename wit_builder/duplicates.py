@@ -1,7 +1,5 @@
 """Exact duplicates: of the pairs whose images have the same bytes one stays."""
 
-from collections.abc import Mapping
-
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -25,7 +23,7 @@ def bucket_of(batch: pa.RecordBatch, buckets: int) -> Rows:
     return (np.frombuffer(bytes.fromhex(heads), ">u8") % np.uint64(buckets)).astype(np.int64)
 
 
-def keep_one_per_image(rows: pa.Table, seed: int, *, merge_texts: bool) -> tuple[pa.Table, Mapping[str, int]]:
+def keep_one_per_image(rows: pa.Table, seed: int, *, merge_texts: bool) -> tuple[pa.Table, pa.Table]:
     """Keep one pair per image and none that its owner refuses.
 
     Of the pairs whose images have the same bytes the one with the smallest
@@ -37,19 +35,24 @@ def keep_one_per_image(rows: pa.Table, seed: int, *, merge_texts: bool) -> tuple
         merge_texts: keep the texts of the others beside it.
 
     Returns:
-        The rows that stay, in `schemas.UNIQUE_IMAGE` and sorted by uid, and the dropped ones by reason.
+        The rows that stay, in `schemas.UNIQUE_IMAGE` and sorted by uid; the others with their `drop_reason`.
     """
     refused = pc.or_(pc.is_valid(rows.column("opt_out")), pc.is_valid(rows.column("rights")))
     allowed = rows.filter(pc.invert(refused)).sort_by("uid")
     best = _best(allowed, seed)
-    stays = best == np.arange(len(best))
+    stays = pa.array(best == np.arange(len(best)))
     others = _other_texts(allowed, best) if merge_texts else pa.nulls(len(best), pa.list_(OTHER_TEXT))
-    unique = allowed.append_column(UNIQUE_IMAGE.field("other_texts"), others).filter(pa.array(stays))
-    dropped = {
-        DropReason.DUPLICATE_IMAGE.value: int((~stays).sum()),
-        DropReason.OPTED_OUT.value: rows.num_rows - allowed.num_rows,
-    }
-    return unique, {reason: count for reason, count in dropped.items() if count}
+    unique = allowed.append_column(UNIQUE_IMAGE.field("other_texts"), others).filter(stays)
+    rejected = [
+        with_reason(rows.filter(refused), DropReason.OPTED_OUT),
+        with_reason(allowed.filter(pc.invert(stays)), DropReason.DUPLICATE_IMAGE),
+    ]
+    return unique, pa.concat_tables(rejected)
+
+
+def with_reason(rows: pa.Table, reason: DropReason) -> pa.Table:
+    """Give rejected rows their `drop_reason`."""
+    return rows.append_column("drop_reason", pa.array([reason.value] * rows.num_rows, pa.string()))
 
 
 def _best(rows: pa.Table, seed: int) -> Rows:

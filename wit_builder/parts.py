@@ -188,6 +188,26 @@ def reasons_by_number(numbers: npt.NDArray[np.integer[Any]], reasons: Sequence[D
     return words.take(pa.array(numbers, mask=numbers < 0))
 
 
+def write_rejects(path: str, rejected: pa.Table, *, all_rejects: bool) -> None:
+    """Write down rejected rows, or one in 1,000 of them; no file if there is none.
+
+    Args:
+        path: of the file.
+        rejected: rows with uid and `drop_reason`.
+        all_rejects: write every one.
+    """
+    if not all_rejects:
+        rejected = rejected.filter(_in_sample(rejected))
+    if rejected.num_rows:
+        with storage.write_file(path) as handle:
+            pq.write_table(rejected.replace_schema_metadata(), handle, compression="zstd")
+
+
+def _in_sample(rejected: pa.Table | pa.RecordBatch) -> pa.Array:
+    priorities = mix(uid_words(rejected.column("uid")), _REJECT_SEED)
+    return pa.array(priorities % np.uint64(REJECT_SAMPLE) == 0)
+
+
 def read_rejects(path: str) -> pa.Table | None:
     """Read the rejected rows beside a part, with their `drop_reason`; None if there are none."""
     rejects = _rejects_path(path)
@@ -269,8 +289,7 @@ class PartWriter:
         rows = batch.select(self._schema.names).filter(reasons.is_valid())
         rejected = rows.append_column("drop_reason", reasons.drop_null())
         if not self._all_rejects:
-            priorities = mix(uid_words(rejected.column("uid")), _REJECT_SEED)
-            rejected = rejected.filter(pa.array(priorities % np.uint64(REJECT_SAMPLE) == 0))
+            rejected = rejected.filter(_in_sample(rejected))
         if rejected.num_rows:
             self._rejects.append(rejected)
 

@@ -5,7 +5,7 @@ whatever the order they come in. What an exclude list names is left out last of 
 nothing else moves, and nothing is refilled.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +19,6 @@ from wit_builder.hashing import UInt64s, mix, uid_halves, uid_words
 from wit_builder.matches import matches_of, with_selected
 from wit_builder.parts import PartSummary
 from wit_builder.ranges import Piece
-from wit_builder.records import DropReason
 from wit_builder.shard_files import HOLDOUT, LOCATION, are_samples, shard_paths, sidecar_of, write_files
 from wit_builder.thresholds import Entries, chosen_by
 
@@ -109,7 +108,7 @@ class ShardRuns:
         return range(first, last)
 
 
-def apply_cap(rows: pa.Table, table: Entries, seed: int) -> tuple[pa.Table, Mapping[str, int]]:
+def apply_cap(rows: pa.Table, table: Entries, seed: int) -> tuple[pa.Table, pa.Table]:
     """Keep, for each query, the images up to its last one.
 
     A reserve selects more pairs than the cap; of those whose image came, each query
@@ -122,7 +121,7 @@ def apply_cap(rows: pa.Table, table: Entries, seed: int) -> tuple[pa.Table, Mapp
         seed: of the priorities.
 
     Returns:
-        The rows that stay, with the queries that still select them, and the dropped ones by reason.
+        The rows that stay, with the queries that still select them, and the others.
     """
     (batch,) = rows.combine_chunks().to_batches() or [pa.RecordBatch.from_pylist([], rows.schema)]
     matches = matches_of(batch, "selected_query_ids")
@@ -130,8 +129,7 @@ def apply_cap(rows: pa.Table, table: Entries, seed: int) -> tuple[pa.Table, Mapp
     chosen = matches.where(chosen_by(matches, table, seed) | ~success[matches.rows])
     capped, over = with_selected(batch, chosen)
     over &= success
-    dropped = {DropReason.OVER_CAP.value: int(over.sum())} if over.any() else {}
-    return pa.Table.from_batches([capped.filter(pa.array(~over))], rows.schema), dropped
+    return pa.Table.from_batches([capped.filter(pa.array(~over))], rows.schema), rows.filter(pa.array(over))
 
 
 def write_shard(

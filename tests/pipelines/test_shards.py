@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
@@ -87,7 +88,9 @@ def contents(dataset: Path) -> dict[str, bytes]:
     wanted = (".tar", ".parquet", ".json")
     paths = [path for path in dataset.rglob("*") if path.suffix in wanted and path.name != "manifest.json"]
     names = {str(path.relative_to(dataset)): path for path in paths}
-    return {name: path.read_bytes() for name, path in names.items() if not name.startswith("removed")}
+    return {
+        name: path.read_bytes() for name, path in names.items() if not name.startswith(("removed", "rejects"))
+    }
 
 
 def sidecars(folder: Path) -> pa.Table:
@@ -137,11 +140,17 @@ def test_divided_otherwise_the_bytes_are_the_same(
     for name, size in (("_ROWS_PER_ITEM", 20), ("_MOST_ROWS_PER_ITEM", 20), ("_HASHES_PER_RANGE", 50)):
         monkeypatch.setattr(shards_steps, name, size)
     options = shards.ShardsOptions(
-        store=str(fetched), output=str(tmp_path / "parts"), samples_per_shard=8, holdout=0.25
+        store=str(fetched), output=str(tmp_path / "parts"), samples_per_shard=8, holdout=0.25, rejects="all"
     )
     shards.run(options, Session(beam_args=("--direct_num_workers=2",)))
     assert contents(finished) == contents(tmp_path / "parts")
     assert len(contents(finished)) > 12
+    tables = [pq.read_table(path) for path in (tmp_path / "parts" / "rejects").iterdir()]
+    rejected = pa.concat_tables(table.select(["uid", "drop_reason"]) for table in tables)
+    assert Counter(rejected.column("drop_reason").to_pylist()) == {
+        "duplicate_image": PARTS * (IMAGES + REPEATED) - IMAGES,
+        "near_duplicate": NEAR,
+    }
 
 
 def test_texts_of_duplicates_stand_beside_the_one_that_stays(fetched: Path, tmp_path: Path) -> None:

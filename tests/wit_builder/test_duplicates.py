@@ -1,3 +1,4 @@
+from collections import Counter
 
 import numpy as np
 import pyarrow as pa
@@ -24,23 +25,29 @@ def with_digests(index: pa.Table, digests: list[str | None]) -> pa.Table:
     return rows.set_column(at, "sha256", pa.array(digests, pa.string()))
 
 
+def reasons(rejected: pa.Table) -> Counter[str]:
+    return Counter(rejected.column("drop_reason").to_pylist())
+
+
 def test_one_pair_stays_per_image_and_refusals_go(index: pa.Table) -> None:
-    rows, dropped = keep_one_per_image(index, 0, merge_texts=False)
+    rows, rejected = keep_one_per_image(index, 0, merge_texts=False)
     assert rows.schema == UNIQUE_IMAGE
-    assert dropped == {"duplicate_image": 10}
+    assert reasons(rejected) == {"duplicate_image": 10}
     digests = rows.column("sha256").drop_null().to_pylist()
     assert (len(digests), len(set(digests)), rows.num_rows) == (60, 60, 65)
     refused = index.set_column(
         index.schema.get_field_index("opt_out"), "opt_out", pa.array(["meta robots: noai"] * 75)
     )
-    rows, dropped = keep_one_per_image(refused, 0, merge_texts=True)
-    assert (rows.num_rows, dropped) == (0, {"opted_out": 75})
+    rows, rejected = keep_one_per_image(refused, 0, merge_texts=True)
+    assert (rows.num_rows, reasons(rejected)) == (0, {"opted_out": 75})
+    assert rejected.num_rows == 75
 
 
 @given(st.lists(st.sampled_from(["aa" * 32, "bb" * 32, "cc" * 32, None]), max_size=40), st.integers(0, 9))
 def test_the_smallest_hash_stays(index: pa.Table, digests: list[str | None], seed: int) -> None:
     rows = with_digests(index, digests)
-    unique, _ = keep_one_per_image(rows, seed, merge_texts=True)
+    unique, rejected = keep_one_per_image(rows, seed, merge_texts=True)
+    assert unique.num_rows + rejected.num_rows == rows.num_rows
     hashes = mix(uid_halves(rows.column("uid"))[:, 0], seed).tolist() if digests else []
     best: dict[str, tuple[int, str]] = {}
     for uid, digest, priority in zip(rows.column("uid").to_pylist(), digests, hashes, strict=True):

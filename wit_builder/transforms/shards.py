@@ -3,15 +3,16 @@
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
+from operator import itemgetter
 
 import numpy as np
 import pyarrow as pa
 
-from wit_builder import near_duplicates, schemas
-from wit_builder.duplicates import keep_one_per_image
+from wit_builder import near_duplicates, schemas, storage
+from wit_builder.duplicates import keep_one_per_image, with_reason
 from wit_builder.exclude import ExcludeList
 from wit_builder.near_duplicates import BANDS
-from wit_builder.parts import PartSummary, read_group, read_table, write_groups, write_table
+from wit_builder.parts import PartSummary, read_group, read_table, write_groups, write_rejects, write_table
 from wit_builder.ranges import read_pieces
 from wit_builder.records import DropReason, Status
 from wit_builder.segments import index_of, read_segments, segments_path, write_segments
@@ -29,8 +30,31 @@ FETCHED_MATCHES = MatchSource("selected_query_ids", only=("status", Status.SUCCE
 """The selections whose image came."""
 
 
-def _images(rows: pa.Table) -> int:
-    return int(are_samples(rows).sum())
+@dataclass(frozen=True)
+class Rejects:
+    """Where the rows go that a step drops."""
+
+    folder: str
+    all: bool
+
+    def commit(self, item: WorkItem, kept: pa.Table, rejected: pa.Table, counter: str) -> PartSummary:
+        """Write what a step made of a bucket, first the rejected rows, and count both.
+
+        Args:
+            item: the step's; its output is committed.
+            kept: rows that stay.
+            rejected: the others, with their `drop_reason`.
+            counter: name for the number of images among those that stay.
+        """
+        step, _, name = item.output.rpartition("/")
+        path = storage.join(self.folder, f"{storage.basename(step)}-{name}")
+        write_rejects(path, rejected, all_rejects=self.all)
+        reasons = rejected.column("drop_reason").value_counts().to_pylist()
+        dropped = {entry["values"]: entry["counts"] for entry in sorted(reasons, key=itemgetter("values"))}
+        rows = kept.num_rows + rejected.num_rows
+        summary = PartSummary(rows, kept.num_rows, dropped, {counter: int(are_samples(kept).sum())})
+        write_table(item.output, kept, summary)
+        return summary
 
 
 @dataclass
@@ -43,6 +67,7 @@ class KeepOnePerImage:
     holdout_share: float
     ranges: int
     """Parts that the values of a band are cut into; 0: hashes are not compared."""
+    rejects: Rejects
 
     def setup(self) -> None:
         """Nothing to open."""
@@ -50,14 +75,12 @@ class KeepOnePerImage:
     def run(self, item: WorkItem) -> PartSummary:
         """Make one bucket's part."""
         rows = self.divided.rows(index_of(item.output))
-        unique, dropped = keep_one_per_image(rows, self.seed, merge_texts=self.merge_texts)
+        unique, rejected = keep_one_per_image(rows, self.seed, merge_texts=self.merge_texts)
         if self.ranges:
             held = are_held_out(unique.column("uid"), self.holdout_share, self.seed)
             keys = near_duplicates.keys_of(unique, held, self.seed)
             write_segments(segments_path(item.output), near_duplicates.divide(keys, self.ranges))
-        summary = PartSummary(rows.num_rows, unique.num_rows, dropped, {UNIQUE: _images(unique)})
-        write_table(item.output, unique, summary)
-        return summary
+        return self.rejects.commit(item, unique, rejected, UNIQUE)
 
 
 @dataclass
@@ -98,6 +121,7 @@ class DropNearDuplicates:
     """Of the parts of `CompareHashes`."""
     ranges: int
     reason: DropReason
+    rejects: Rejects
 
     def setup(self) -> None:
         """Nothing to open."""
@@ -109,12 +133,8 @@ class DropNearDuplicates:
         stays = np.ones(rows.num_rows, dtype=bool)
         for segment in segments:
             stays[np.frombuffer(segment, "<i4")] = False
-        distinct = rows.filter(pa.array(stays))
-        lost = rows.num_rows - distinct.num_rows
-        dropped = {self.reason.value: lost} if lost else {}
-        summary = PartSummary(rows.num_rows, distinct.num_rows, dropped, {DISTINCT: _images(distinct)})
-        write_table(item.output, distinct, summary)
-        return summary
+        rejected = with_reason(rows.filter(pa.array(~stays)), self.reason)
+        return self.rejects.commit(item, rows.filter(pa.array(stays)), rejected, DISTINCT)
 
 
 @dataclass
@@ -125,6 +145,7 @@ class CapImages:
     """Last entry of each query."""
     seed: int
     """Of the priorities."""
+    rejects: Rejects
 
     def setup(self) -> None:
         """Open the thresholds."""
@@ -133,10 +154,8 @@ class CapImages:
     def run(self, item: WorkItem) -> PartSummary:
         """Cap one part."""
         rows = read_table(item.inputs[0])
-        capped, dropped = apply_cap(rows, self._table, self.seed)
-        summary = PartSummary(rows.num_rows, capped.num_rows, dropped, {CAPPED: _images(capped)})
-        write_table(item.output, capped, summary)
-        return summary
+        capped, over = apply_cap(rows, self._table, self.seed)
+        return self.rejects.commit(item, capped, with_reason(over, DropReason.OVER_CAP), CAPPED)
 
 
 @dataclass(frozen=True)
