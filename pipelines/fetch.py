@@ -31,8 +31,8 @@ class FetchStageOptions:
     output: str = option("Folder for the image store.", path=True)
     contact: str = option("E-mail or web address for site owners; part of the User-Agent.", "", path=True)
     urls_per_item: int = option("About so many URLs make one work item.", 2_000)
-    max_urls_per_host: int | None = option(
-        "At most so many URLs of a site in one round (default: what its rate allows in item_seconds).", None
+    max_urls_per_host: int = option(
+        "At most so many URLs of a site in one round, if its rate allows as many in item_seconds.", 10_000
     )
     seed: int = option("Of the order in which a site's URLs are taken.", 0)
     decoders: int = option("Processes that decode, for each work item.", 1, path=True)
@@ -49,8 +49,7 @@ class FetchStageOptions:
         require("urls_per_item", self.urls_per_item, 1)
         require("decoders", self.decoders, 1)
         require("seed", self.seed, 0, MAX_SEED)
-        if self.max_urls_per_host is not None:
-            require("max_urls_per_host", self.max_urls_per_host, 1)
+        require("max_urls_per_host", self.max_urls_per_host, 1)
         parse_statuses(self.retry)
 
     def limit(self) -> Limit:

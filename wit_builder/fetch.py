@@ -214,7 +214,7 @@ class _Fetcher:
             url,
             headers=_ACCEPT,
             may_follow=refusal,
-            want_body=lambda head: self._reservation(head, []) is None,
+            want_body=lambda head: self._reservation(head, set_aside) is None,
             await_room=await_room,
         )
         self._silent[host] = self._silent[host] + 1 if response.error in _SILENCE else 0

@@ -26,17 +26,16 @@ class Limit:
     Args:
         rates: what a site is, and its rate.
         seconds: that a work item may take.
-        most: at most so many, whatever the rate allows; None: only the rate decides.
+        most: at most so many, whatever the rate allows: a work item is held in memory.
     """
 
     rates: Rates
     seconds: float
-    most: int | None = None
+    most: int
 
     def of(self, site: str) -> int:
         """Give the limit of one site."""
-        allowed = self.rates.urls_in(site, self.seconds)
-        return allowed if self.most is None else min(allowed, self.most)
+        return min(self.rates.urls_in(site, self.seconds), self.most)
 
     def greatest(self) -> int:
         """Give the limit of the site that is asked most often."""

@@ -50,14 +50,14 @@ def test_a_host_has_one_work_item_and_urls_left_for_later_have_none() -> None:
 
 def test_a_site_is_asked_as_often_as_its_rate_and_the_limit_allow() -> None:
     rates = Rates(0.5, ("cdn.net=20",))
-    assert [Limit(rates, 600).of(site) for site in ("a.org", "cdn.net")] == [300, 12_000]
+    assert [Limit(rates, 600, 20_000).of(site) for site in ("a.org", "cdn.net")] == [300, 12_000]
     assert [Limit(rates, 600, 1_000).of(site) for site in ("a.org", "cdn.net")] == [300, 1_000]
 
 
 @given(st.integers(1, 3_000))
 def test_a_site_s_urls_are_counted_from_its_smallest_hashes(number: int) -> None:
     urls = [f"http://a.org/{n}" for n in range(number)]
-    ((_, hashes),) = rounds.hashes_by_site([*urls, *urls], Round(3, None, {}), Limit(SITES, 400))
+    ((_, hashes),) = rounds.hashes_by_site([*urls, *urls], Round(3, None, {}), Limit(SITES, 600, 400))
     told = rounds.estimate(hashes, 400)
     assert told == number if number <= 400 else abs(told - number) < 0.2 * number
 
