@@ -10,7 +10,8 @@ from wit_builder.balance_state import SeenUids, write_seen
 from wit_builder.parts import PartSummary, read_batches, read_summary, write_part, write_table
 from wit_builder.records import DropReason
 from wit_builder.segments import index_of, read_segments, segments_path, write_segments
-from wit_builder.transforms.keys import read_lost, segments_of, without
+from wit_builder.transforms.exchange import segments_of
+from wit_builder.transforms.keys import read_lost, without
 from wit_builder.transforms.parts import ROWS_PER_READ, WorkItem
 from wit_builder.transforms.passes import MatchSource, SavedRule
 

@@ -6,9 +6,10 @@ import pyarrow as pa
 
 from wit_builder import keys
 from wit_builder.matches import Rows
-from wit_builder.parts import PartSummary, part_path, read_batches, read_table, write_table
+from wit_builder.parts import PartSummary, read_batches, read_table, write_table
 from wit_builder.records import DropReason
 from wit_builder.segments import index_of, read_segments, segments_path, write_segments
+from wit_builder.transforms.exchange import segments_of
 from wit_builder.transforms.parts import ROWS_PER_READ, WorkItem
 
 
@@ -50,11 +51,6 @@ class FindDuplicates:
         read = read_segments(segments_of(self.folder, self.groups), index_of(item.output))
         bucket = keys.bring_together(read, self.schema)
         return write_told(item.output, bucket.lost, DropReason.DUPLICATE_PAIR, bucket.keys.num_rows)
-
-
-def segments_of(folder: str, count: int) -> list[str]:
-    """List the files of segments beside the parts of a folder."""
-    return [segments_path(part_path(folder, index, count)) for index in range(count)]
 
 
 def write_lost(path: str, lost: Rows, segments: list[bytes], reason: DropReason, rows: int) -> PartSummary:

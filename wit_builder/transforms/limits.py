@@ -13,7 +13,8 @@ from wit_builder.matches import Rows
 from wit_builder.parts import PartSummary, part_path, read_batches, reasons_by_number, write_part
 from wit_builder.records import DropReason
 from wit_builder.segments import index_of, read_segments
-from wit_builder.transforms.keys import read_lost, segments_of, write_lost, write_told
+from wit_builder.transforms.exchange import segments_of
+from wit_builder.transforms.keys import read_lost, write_lost, write_told
 from wit_builder.transforms.parts import ROWS_PER_READ, WorkItem
 
 
