@@ -3,8 +3,10 @@
 import functools
 import io
 import tempfile
+import time
+import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http import HTTPStatus
 from typing import IO, TYPE_CHECKING
 
@@ -26,15 +28,32 @@ _PARTIAL = HTTPStatus.PARTIAL_CONTENT
 _EMPTY = HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE
 """What a server says to a range of a file without bytes."""
 _ATTEMPTS = 6
-"""Waits of 1, 2, 4, ... seconds between them, or what Retry-After says; Common Crawl
-answers 403 and 503 under load."""
+"""Between them are the waits of `backoff_seconds`, or what Retry-After says."""
+_BUSY = (403, 429, 500, 502, 503, 504)
+"""What is asked for again; Common Crawl answers 403 and 503 under load."""
+
+
+def backoff_seconds(url: str, attempt: int) -> float:
+    """Give the wait before an attempt: 1, 2, 4, ... seconds, and up to as much again by a hash.
+
+    Args:
+        url: what is asked for; readers of different files do not ask in step.
+        attempt: how many have failed, from 1 on.
+    """
+    share = zlib.crc32(f"{url} {attempt}".encode()) / 2**32
+    return 2.0 ** (attempt - 1) * (1 + share)
+
+
+class _Retry(Retry):
+    """Waits as `backoff_seconds` says, from the first failure on."""
+
+    def get_backoff_time(self) -> float:
+        return backoff_seconds(self.history[-1].url or "", len(self.history)) if self.history else 0.0
 
 
 @functools.cache
 def _session() -> requests.Session:
-    retry = Retry(
-        _ATTEMPTS, backoff_factor=1, backoff_jitter=1, status_forcelist=(403, 429, 500, 502, 503, 504)
-    )
+    retry = _Retry(_ATTEMPTS, status_forcelist=_BUSY, respect_retry_after_header=True)
     session = requests.Session()
     for scheme in ("http://", "https://"):
         session.mount(scheme, HTTPAdapter(max_retries=retry))
@@ -122,10 +141,14 @@ class _Ranges(io.RawIOBase):
 
     def _fetch(self, start: int) -> bytes:
         version = {"If-Range": self._version} if self._version else {}
-        with _asked(self._url, {**_range(start), **version}) as response:
-            if response.status_code != _PARTIAL:
-                raise UserError(f"{self._url} changed while it was read; run again")
-            return response.content
+        for attempt in range(1, _ATTEMPTS + 1):
+            with _asked(self._url, {**_range(start), **version}, stream=True) as response:
+                if response.status_code != _PARTIAL:
+                    raise UserError(f"{self._url} changed while it was read; run again")
+                with suppress(requests.exceptions.ChunkedEncodingError, requests.ConnectionError):
+                    return response.content
+            time.sleep(backoff_seconds(self._url, attempt))  # it broke off: the next may not
+        raise UserError(f"{self._url} breaks off at byte {start} again and again; run again")
 
 
 def head(url: str) -> requests.structures.CaseInsensitiveDict[str] | None:

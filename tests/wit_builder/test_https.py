@@ -1,12 +1,13 @@
 import gzip
+import socket
 from collections.abc import Iterator
 from itertools import chain, repeat
 
 import pytest
 from aiohttp import web
 
-from tests.servers import Handler, pages, site, unused_port
-from wit_builder import storage
+from tests.servers import Handler, pages, raw, site, unused_port
+from wit_builder import https, storage
 from wit_builder.errors import UserError
 from wit_builder.paths import expand_archives
 
@@ -88,6 +89,31 @@ def test_a_busy_server_is_asked_again() -> None:
 
     with site(busy) as running:
         assert storage.read_bytes(running.url("/file")) == b"at last"
+        assert len(running.requests) == 3
+
+
+def test_waits_double_and_differ_by_file() -> None:
+    waits = [https.backoff_seconds("http://host/a", attempt) for attempt in range(1, 7)]
+    assert all(2**n <= wait < 2 ** (n + 1) for n, wait in enumerate(waits))
+    assert waits == [https.backoff_seconds("http://host/a", attempt) for attempt in range(1, 7)]
+    assert len({https.backoff_seconds(f"http://host/{n}", 1) for n in range(100)}) == 100
+
+
+def test_a_range_that_breaks_off_is_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(https, "_BLOCK", 1000)
+    monkeypatch.setattr(https, "backoff_seconds", lambda url, attempt: 0.0)
+    answers = iter([b"x" * 1000, b"y" * 300, b"y" * 1000])
+
+    def answer(connection: socket.socket) -> None:
+        body = next(answers)
+        start = 0 if body[:1] == b"x" else 1000
+        connection.sendall(
+            b"HTTP/1.1 206 Partial Content\r\nContent-Length: 1000\r\nConnection: close\r\n"
+            b"Content-Range: bytes %d-%d/2000\r\n\r\n%b" % (start, start + 999, body)
+        )
+
+    with raw(answer) as running, storage.open_read(running.url("/file")) as handle:
+        assert handle.read() == b"x" * 1000 + b"y" * 1000
         assert len(running.requests) == 3
 
 
