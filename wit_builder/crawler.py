@@ -163,7 +163,7 @@ class Crawler:
         named = self._sitemaps.pop(str(URL(page.url).origin()), ())
         sitemaps = self.judge.by_robots(page, named)
         if decision.ground is not None:
-            return Visit(page, BY_ROBOTS[decision.ground], found=sitemaps)
+            return Visit(page, self._refused(page, BY_ROBOTS[decision.ground]), found=sitemaps)
         if decision.crawl_delay is not None:
             self._client.slow_down(page.url, decision.crawl_delay)
         await asyncio.sleep(self._rest(last_asked_at, decision.crawl_delay or 0.0))
@@ -178,6 +178,13 @@ class Crawler:
         )
         visit = self._conclude(page, response, held)
         return replace(visit, status=response.status, found=visit.found + sitemaps, asked_at=asked_at)
+
+    def _refused(self, page: Page, outcome: Outcome) -> Outcome:
+        """Say what is wrong with a site that did not answer even for its robots.txt."""
+        kept = self._frontier.robots(f"{URL(page.url).origin()}/robots.txt")
+        if outcome is Outcome.ROBOTS_UNREACHABLE and kept and kept.error and kept.status is None:
+            return Outcome(kept.error)
+        return outcome
 
     def _rest(self, last_asked_at: float, crawl_delay: float) -> float:
         """Give the seconds for which a host still rests from an earlier run."""

@@ -252,7 +252,7 @@ def test_failures_are_counted_by_reason(tmp_path: Path) -> None:
     dead = f"http://127.0.0.1:{unused_port()}/"
     with pages({"/": "x"}) as server:
         summary = run(tmp_path, server.url(), dead, server.url("/missing"))
-    assert summary.failures == {"http_4xx": 1, "robots_unreachable": 1}
+    assert summary.failures == {"http_4xx": 1, "connect_failed": 1}
 
 
 def test_a_host_has_a_budget_and_what_it_leaves_out_is_counted(tmp_path: Path) -> None:

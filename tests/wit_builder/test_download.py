@@ -316,6 +316,17 @@ def test_a_host_is_asked_at_its_pace() -> None:
     assert time.monotonic() - started >= 4 * 0.05
 
 
+def test_all_hosts_together_are_asked_at_a_pace() -> None:
+    async def run(*urls: str) -> None:
+        async with Downloader(options(total_requests_per_second=20.0)) as downloader:
+            await asyncio.gather(*(downloader.get(url) for url in urls))
+
+    with pages({"/": "page"}) as one, pages({"/": "page"}) as two:
+        started = time.monotonic()
+        asyncio.run(run(one.url(), two.url(), one.url(), two.url(), two.url()))
+    assert time.monotonic() - started >= 4 * 0.05
+
+
 def test_a_crawl_delay_slows_one_host_only() -> None:
     async def run(slow: str, fast: str) -> float:
         async with Downloader(options()) as downloader:

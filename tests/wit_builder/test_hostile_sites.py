@@ -2,15 +2,24 @@
 
 import gzip
 import socket
+import ssl
+import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import web
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from tests.crawling import links, records, run
 from tests.servers import RawHandler, Site, pages, raw, reset, site
@@ -96,6 +105,36 @@ def calendar() -> AbstractContextManager[Site]:
     return site(_calendar)
 
 
+@contextmanager
+def self_signed() -> Iterator[Site]:
+    """Speak TLS with a certificate that no authority has signed."""
+    with tempfile.TemporaryDirectory() as folder, socket.create_server(("127.0.0.1", 0)) as listener:
+        key, certificate = Path(folder, "key.pem"), Path(folder, "certificate.pem")
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+        secret = ec.generate_private_key(ec.SECP256R1())
+        made = x509.CertificateBuilder().subject_name(subject).issuer_name(subject)
+        made = made.public_key(secret.public_key()).serial_number(1)
+        made = made.not_valid_before(datetime(2020, 1, 1)).not_valid_after(datetime(2120, 1, 1))
+        certificate.write_bytes(made.sign(secret, hashes.SHA256()).public_bytes(Encoding.PEM))
+        key.write_bytes(secret.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate, key)
+        running = Site(listener.getsockname()[1])
+
+        def talk() -> None:
+            with suppress(OSError):
+                while True:
+                    connection, _ = listener.accept()
+                    with suppress(OSError), context.wrap_socket(connection, server_side=True) as secure:
+                        running.requests.append(secure.recv(100).decode())
+
+        thread = threading.Thread(target=talk, daemon=True)
+        thread.start()
+        yield running
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join(10)
+
+
 @dataclass(frozen=True)
 class Fault:
     """A site that misbehaves, and what comes of it."""
@@ -116,20 +155,21 @@ FAULTS = {
     "slow drip": Fault(by_hand(drip), {Outcome.TIMEOUT: 1}, truncated="time"),
     "redirect loop": Fault(redirects_to("/"), {}),
     "redirect to a link-local address": Fault(
-        redirects_to("http://169.254.169.254/latest/"), {Outcome.ROBOTS_UNREACHABLE: 1}
+        redirects_to("http://169.254.169.254/latest/"), {Outcome.PRIVATE_ADDRESS: 1}
     ),
     "10 GB Content-Length": Fault(by_hand(ten_gigabytes), {Outcome.TOO_LARGE: 1}, truncated="length"),
     "gzip bomb": Fault(bomb, {Outcome.TOO_LARGE: 1}, truncated="length"),
     "no TLS where it is expected": Fault(
-        by_hand(plain_text), {Outcome.ROBOTS_UNREACHABLE: 1}, scheme="https", most_requests=3
+        by_hand(plain_text), {Outcome.TLS_FAILED: 1}, scheme="https", most_requests=3
     ),
+    "certificate of nobody": Fault(self_signed, {Outcome.TLS_FAILED: 1}, scheme="https", most_requests=0),
     "robots.txt of 100 MB": Fault(
         by_hand(endless, endless_rules), {Outcome.ROBOTS_DISALLOWS: 1}, most_requests=1
     ),
     "infinite calendar": Fault(calendar, {Outcome.HOST_BUDGET: 91}, pages=20, most_requests=21),
     "reset": Fault(by_hand(reset), {Outcome.CONNECTION_RESET: 1}, most_requests=3),  # asked once more
     "robots.txt that is reset": Fault(
-        by_hand(endless, reset), {Outcome.ROBOTS_UNREACHABLE: 1}, most_requests=2
+        by_hand(endless, reset), {Outcome.CONNECTION_RESET: 1}, most_requests=2
     ),
 }
 LIMITS: dict[str, Any] = {
@@ -186,5 +226,5 @@ def test_all_of_them_at_once_keep_no_good_site_waiting(tmp_path: Path) -> None:
 def test_private_addresses_are_refused_unless_allowed(tmp_path: Path) -> None:
     with pages({"/": "x"}) as server:
         refused = run(tmp_path / "refused", server.url(), allow_private=False)
-        assert (refused.pages, refused.failures, server.requests) == (0, {Outcome.ROBOTS_UNREACHABLE: 1}, [])
+        assert (refused.pages, refused.failures, server.requests) == (0, {Outcome.PRIVATE_ADDRESS: 1}, [])
         assert run(tmp_path / "allowed", server.url()).pages == 1
