@@ -33,8 +33,12 @@ def kind_of(character: str) -> Kind:
 
 @cache
 def _kinds() -> npt.NDArray[np.uint8]:
-    """Make the table: uint8 of shape (0x110000,), in a fifth of a second."""
-    return np.fromiter((kind_of(chr(point)) for point in range(0x110000)), np.uint8, 0x110000)
+    """Make the table: uint8 of shape (0x110000,), in a third of a second."""
+    characters = [chr(point) for point in range(0x110000)]
+    classes = np.frombuffer("".join(map(unicodedata.category, characters)).encode(), np.uint8)[::2]
+    kinds = np.where(np.isin(classes, list(b"LM")), np.uint8(Kind.LETTER), np.uint8(0))
+    kinds[np.fromiter(map(str.isspace, characters), bool, len(characters))] = Kind.SPACE
+    return kinds
 
 
 class CharacterCounts:
