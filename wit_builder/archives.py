@@ -119,9 +119,9 @@ def _read_members(members: Members, parser: "_Parser", start: int, end: int | No
         position = begin
         try:
             unpacked = members.more()
-            record = parser.parse_alone(unpacked, position) if members.ended else None
-            if record:
-                yield record
+            alone = parser.parse_alone(unpacked, position) if members.ended else None
+            if alone is not None:
+                yield from alone
                 begin = members.begin()
                 continue
             window = Window(members.more, ahead=unpacked)
@@ -189,18 +189,18 @@ class _Parser:
         window.give_back(len(taken) - size)
         return Record(offset, fields, taken[:size])
 
-    def parse_alone(self, data: bytes, offset: int) -> Record | None:
-        """Read a wanted record that is all of a member, as most are; None if it is something else."""
+    def parse_alone(self, data: bytes, offset: int) -> tuple[Record, ...] | None:
+        """Read a record that fills its member, as most do; () if it is not wanted, None if it does not."""
         end = data.find(b"\r\n\r\n") + 4
-        if end < 4 or not data.startswith(_WARC_MAGIC):
+        size = len(data) - end - 4
+        if end < 4 or size > MOST_BYTES or not (data.startswith(_WARC_MAGIC) and data.endswith(b"\r\n\r\n")):
             return None
         fields = _fields(data[:end])
-        size = len(data) - end - 4
-        is_whole = fields.get(b"content-length") == b"%d" % size and size <= MOST_BYTES
-        if not is_whole or fields.get(b"warc-type") not in self._kinds:
+        kind = fields.get(b"warc-type")
+        if not kind or fields.get(b"content-length") != b"%d" % size:
             return None
         self.records += 1
-        return Record(offset, fields, data[end:-4]) if data.endswith(b"\r\n\r\n") else None
+        return (Record(offset, fields, data[end:-4]),) if kind in self._kinds else ()
 
     def _header(self, window: Window) -> bytes:
         if not window.begins_with(_WARC_MAGIC):
