@@ -23,6 +23,9 @@ class EarlierCrawl:
 
     Args:
         folder: with its frontiers and WARC files.
+
+    Raises:
+        UserError: it holds no frontier.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -31,6 +34,8 @@ class EarlierCrawl:
             sqlite3.connect(f"{path.as_uri()}?immutable=1", uri=True)
             for path in sorted(self._folder.glob(FRONTIERS))
         ]
+        if not self._frontiers:
+            raise UserError(f"{folder} holds no {FRONTIERS}; name the folder of an earlier crawl")
 
     def close(self) -> None:
         """Release the files."""

@@ -116,3 +116,8 @@ def test_a_page_that_was_not_had_is_asked_for_whole(tmp_path: Path) -> None:
         run(tmp_path / "first", server.url())
         again = run(tmp_path / "second", server.url(), recrawl=str(tmp_path / "first"))
     assert (again.unchanged, again.failures) == (1, {"http_4xx": 1})
+
+
+def test_a_folder_that_holds_no_crawl_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="name the folder of an earlier crawl"):
+        run(tmp_path / "second", "http://127.0.0.1:1/", recrawl=str(tmp_path / "nothing"))
