@@ -4,12 +4,14 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from pipelines import candidates
-from pipelines.session import Session
 from tests.crawling import links, records, run, warcs
 from tests.servers import Site, pages, site
 from tests.wit_builder.test_warc import passes_warcio_check
+from wit_builder.addresses import AGENT_TOKEN
 from wit_builder.errors import UserError
+from wit_builder.filters import FilterOptions
+from wit_builder.transforms.candidates import ExtractCandidates
+from wit_builder.transforms.parts import WorkItem
 
 CHANGED = "<p>new</p>"
 DATE = formatdate(1_000_000_000, usegmt=True)
@@ -88,9 +90,10 @@ def test_a_recrawl_writes_only_what_has_changed(tmp_path: Path) -> None:
 
 def test_candidates_find_an_unchanged_page_in_the_earlier_archive(tmp_path: Path) -> None:
     crawl_thrice(tmp_path)
-    archives = tuple(str(tmp_path / name / "*.warc.gz") for name in ("first", "second", "third"))
-    options = candidates.CandidatesOptions(archives=archives, output=str(tmp_path / "candidates"))
-    assert candidates.run(options, Session(("--direct_num_workers=1",)))["counts"]["rows_out"] == 1
+    archives = tuple(str(path) for name in ("first", "second") for path in warcs(tmp_path / name))
+    make = ExtractCandidates(FilterOptions(), AGENT_TOKEN, False)
+    make.setup()
+    assert make.run(WorkItem(archives, str(tmp_path / "part.parquet"))).rows_out == 1
 
 
 def test_a_page_whose_archive_is_gone_is_asked_for_whole(tmp_path: Path) -> None:
