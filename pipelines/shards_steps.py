@@ -1,7 +1,6 @@
 """The steps of `wit shards`, each a set of work items."""
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any
@@ -10,9 +9,9 @@ from pipelines.passes import Passes
 from pipelines.session import Stage
 from wit_builder import keys, schemas, storage
 from wit_builder.duplicates import bucket_of
-from wit_builder.manifest import sum_footers
+from wit_builder.manifest import read_footers, sum_footers
 from wit_builder.near_duplicates import BANDS
-from wit_builder.parts import PartSummary, part_path, read_summary
+from wit_builder.parts import PartSummary, part_path
 from wit_builder.records import DropReason
 from wit_builder.shard_files import shard_paths
 from wit_builder.shards import ShardPlan, ShardRuns
@@ -36,7 +35,6 @@ _MOST_ROWS_PER_ITEM = 500_000
 """Rows of the index are long, a kilobyte in memory."""
 
 _HASHES_PER_RANGE = 2_000_000
-_FOOTER_READERS = 16
 _WORK = ("by-image", "unique", "near", "distinct", "capped", "by-shard", "ordered", "passes")
 
 
@@ -52,8 +50,7 @@ class ShardsSteps:
 
     @cached_property
     def _rows(self) -> list[int]:
-        with ThreadPoolExecutor(_FOOTER_READERS) as readers:
-            return [summary.rows_out for summary in readers.map(read_summary, self.indexes)]
+        return [summary.rows_out for summary in read_footers(self.indexes)]
 
     @cached_property
     def _rows_per_item(self) -> int:
