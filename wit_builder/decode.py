@@ -72,6 +72,8 @@ def decode(image: Image.Image, data: bytes, target: Size | None) -> Pixels:
     large = image.width * image.height > LARGE
     if image.format == "PNG" or (large and image.format in ("WEBP", "TIFF")):
         return _by_vips(data, image, target if large else None)
+    if image.format == "WEBP" and image.mode == "RGB" and getattr(image, "n_frames", 1) == 1:
+        return _by_opencv(data)  # Pillow decodes any WebP as an animation with alpha
     if target:
         image.draft(None, (math.ceil(target[0] * _MARGIN), math.ceil(target[1] * _MARGIN)))
     return _by_pillow(image)
@@ -98,6 +100,13 @@ def _by_vips(data: bytes, image: Image.Image, target: Size | None) -> Pixels:
     if rows.bands == 2:
         return _multiplied(np.ascontiguousarray(pixels[:, :, [0, 0, 0, 1]]))
     return _multiplied(pixels) if rows.bands == 4 else pixels
+
+
+def _by_opencv(data: bytes) -> Pixels:
+    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    if pixels is None:
+        raise ValueError("OpenCV cannot read it")
+    return cast(Pixels, cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB))
 
 
 def _by_pillow(image: Image.Image) -> Pixels:

@@ -191,8 +191,10 @@ def main() -> None:
     questions, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a library prints is no answer
     import cv2
+    from PIL import Image
 
     cv2.setNumThreads(1)
+    Image.init()  # its plugins are not the first image's to pay for
     signal.signal(signal.SIGPROF, signal.SIG_DFL)
     _limit_memory(limits.decode_memory)
     while len(lengths := questions.read(_LENGTHS.size)) == _LENGTHS.size:
