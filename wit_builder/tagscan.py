@@ -72,6 +72,7 @@ def _table() -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int64]]:
 
 
 _HASHES, _KIND_OF = _table()
+_NOTHING = np.empty((0, 2), np.int64)
 _MATH, _LINK = np.uint64(_hash("math")), np.uint64(_hash("link"))
 
 
@@ -107,9 +108,25 @@ def pieces_of(page: bytes) -> Pieces | None:
         page: HTML in UTF-8.
     """
     data = np.frombuffer(page, np.uint8)
+    if not _may_have_images(data):
+        return Pieces(page, (_NOTHING, _NOTHING))
     facts, images = np.empty((2, len(data) // 5 + 1, 2), np.int64)
     counts = _scan(data, _HASHES, _KIND_OF, facts, images)
     return None if counts[0] == _GAVE_UP else Pieces(page, (facts[: counts[0]], images[: counts[1]]))
+
+
+@compiled(f"boolean({read_only('uint8')})")
+def _may_have_images(data: Bytes) -> bool:
+    """Tell whether "<im", "og:", "jso" or "&#" stands anywhere, in any case: sixteen bytes at a time."""
+    found = np.uint8(0)
+    for at in range(len(data) - 2):
+        first, second, third = data[at], data[at + 1], data[at + 2]
+        image = (first == 60) & (second | 32 == 105) & (third | 32 == 109)
+        graph = (first | 32 == 111) & (second | 32 == 103) & (third == 58)
+        json = (first | 32 == 106) & (second | 32 == 115) & (third | 32 == 111)
+        letter = (first == 38) & (second == 35)
+        found |= np.uint8(image | graph | json | letter)
+    return bool(found != 0)
 
 
 @helper
