@@ -11,8 +11,11 @@ import multiprocessing
 import os
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from multiprocessing import forkserver
+from types import ModuleType
 from typing import Any
 
 from apache_beam.portability.api import endpoints_pb2
@@ -70,10 +73,22 @@ class _ForkedWorkerHandler(GrpcWorkerHandler):
             "WORKER_ID": self.worker_id,
         }
         self._process = _nursery().Process(target=_work, args=(settings,), daemon=True)
-        self._process.start()
+        with _without_main():
+            self._process.start()
 
     def stop_worker(self) -> None:
         self._process.join()
+
+
+@contextmanager
+def _without_main() -> Iterator[None]:
+    """Keep `multiprocessing` from running the program again in the worker, which needs nothing of it."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 def _work(settings: dict[str, str]) -> None:

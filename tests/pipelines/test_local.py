@@ -56,6 +56,17 @@ def test_several_workers_are_other_processes(tmp_path: Path) -> None:
     assert os.getpid() not in workers(tmp_path)
 
 
+def test_a_program_that_guards_nothing_runs_once(tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(f"{LAUNCHER.replace('(sys.argv[1])', '(sys.argv[1], 0.1)')}\nprint('once')\n")
+    (tmp_path / "out").mkdir()
+    command = [sys.executable, str(program), str(tmp_path / "out")]
+    environment = {**os.environ, "PYTHONPATH": str(Path.cwd())}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=True)
+    assert done.stdout == "once\n"
+    assert workers(tmp_path / "out")
+
+
 def test_workers_end_when_their_launcher_is_killed(tmp_path: Path) -> None:
     launcher = subprocess.Popen([sys.executable, "-c", LAUNCHER, str(tmp_path)], stderr=subprocess.DEVNULL)
     until(lambda: bool(workers(tmp_path)))
