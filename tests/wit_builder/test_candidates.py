@@ -229,7 +229,7 @@ def test_a_bad_page_gives_its_image_and_the_next_page_its_own(tmp_path: Path, wh
 
 
 def test_a_page_too_long_to_be_parsed_whole_is_counted(tmp_path: Path) -> None:
-    pages = [("http://site/bad", "<figure>" + "x" * (17 << 20)), ("http://site/good", IMAGE)]
+    pages = [("http://site/bad", "<figure><img>" + "x" * (17 << 20)), ("http://site/good", IMAGE)]
     rows, counts = read(write_warc(tmp_path / "a.warc.gz", pages))
     assert [row["page_url"] for row in rows] == ["http://site/good"]
     assert counts == {"records": 2, "pages": 1, "oversized_pages": 1}
