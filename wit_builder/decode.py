@@ -10,12 +10,14 @@ import json
 import logging
 import math
 import os
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any, cast
 
 import cv2
 import numpy as np
 import numpy.typing as npt
+import simplejpeg
 from PIL import ExifTags, Image, ImageCms
 
 from wit_builder.pixels import Pixels, Size
@@ -76,7 +78,19 @@ def decode(image: Image.Image, data: bytes, target: Size | None) -> Pixels:
         return _by_opencv(data)  # Pillow decodes any WebP as an animation with alpha
     if target:
         image.draft(None, (math.ceil(target[0] * _MARGIN), math.ceil(target[1] * _MARGIN)))
+    if image.format == "JPEG" and image.mode in ("RGB", "L"):
+        with suppress(ValueError):  # anything odd about the file: Pillow judges it
+            return _by_libjpeg(data, image.size)
     return _by_pillow(image)
+
+
+def _by_libjpeg(data: bytes, size: Size) -> Pixels:
+    """Decode a JPEG at a half, a quarter or an eighth, as Pillow's draft chose, in less time than Pillow."""
+    width, height = size
+    pixels = simplejpeg.decode_jpeg(data, "RGB", min_width=width, min_height=height, strict=True)
+    if pixels.shape[:2] != (height, width):
+        raise ValueError("decoded to another size")
+    return cast(Pixels, pixels)
 
 
 def _by_vips(data: bytes, image: Image.Image, target: Size | None) -> Pixels:
