@@ -28,6 +28,8 @@ from wit_builder.images import ImageError, ImageFailure, ImageOptions, Processed
 
 _LENGTHS = struct.Struct("<II")  # of the JSON head and of the bytes behind it
 _MAX_HEAD = 1 << 20
+_KEEP_PAGES = {"MALLOC_MMAP_THRESHOLD_": str(1 << 30), "MALLOC_TRIM_THRESHOLD_": str(1 << 30)}
+"""Of glibc: memory of one image is kept for the next, which saves up to ten milliseconds of page faults."""
 _PIPE_BYTES = 1 << 20  # most images go through in one piece
 _WALL_FACTOR = 10  # the clock ends what sleeps; a loaded machine must not fail good images
 
@@ -90,7 +92,7 @@ class Decoder:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            env={**os.environ, **_KEEP_PAGES, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
             process_group=0,  # an interrupt at the terminal is for us to handle
         )
         for pipe in (self._child.stdin, self._child.stdout):
