@@ -21,7 +21,7 @@ def build_optimizer(model: nn.Module, preset: Preset) -> torch.optim.AdamW:
         {"params": [p for p in trained if p.ndim >= 2], "weight_decay": preset.weight_decay},
     ]
     return torch.optim.AdamW(
-        groups, lr=preset.learning_rate, betas=(preset.beta1, preset.beta2), eps=preset.epsilon
+        groups, lr=preset.learning_rate, betas=(preset.beta1, preset.beta2), eps=preset.epsilon, fused=True
     )
 
 

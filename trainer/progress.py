@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
 
 from rich.console import Console
@@ -15,18 +16,21 @@ class Reporter:
     def __init__(self, console: Console, live: Live | None) -> None:
         self.console, self.live = console, live
 
-    def show(self, metrics: dict[str, Any], steps: int) -> None:
+    def show(self, metrics: dict[str, Any], steps: int, remaining: float) -> None:
         """Show one line of metrics.
 
         Args:
             metrics: a line of metrics.jsonl.
             steps: steps of the whole training.
+            remaining: seconds to its end at this pace.
         """
         line = (
             f"step {metrics['step']}/{steps}  epoch {metrics['epoch']}  loss {metrics['loss']:.3f}  "
             f"scale {metrics['logit_scale']:.1f}  {metrics['samples_per_second']:.0f} samples/s  "
-            f"data wait {metrics['data_wait_share']:.0%}"
+            f"data wait {metrics['data_wait_share']:.0%}  ETA {timedelta(seconds=round(remaining))}"
         )
+        if "mfu" in metrics:
+            line += f"  MFU {metrics['mfu']:.0%}"
         if self.live:
             self.live.update(Text(line))
         else:

@@ -1,26 +1,31 @@
 """Shards as a table of byte offsets: any sample of any tar, by one ranged read.
 
-The tar headers are read once. Memory: 28 bytes a sample; no sample's bytes are
-kept. Reads are random, so shards of a long training belong on a local disk.
+The tar headers are read once: a large index is kept in the user's cache and mapped
+into memory, where all processes of a machine share it (28 bytes a sample). No
+sample's bytes are kept. Reads are random, so shards of a long training belong on a
+local disk.
 """
 
 import hashlib
 import json
+import os
 import tarfile
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from trainer import ranges
+from trainer.kept_index import keep, load_kept
 from wit_builder.storage import (
     UserError,
     basename,
     exists,
+    is_local,
     join,
     list_dir,
     open_read,
     read_bytes,
-    read_range,
     size,
 )
 
@@ -59,15 +64,17 @@ class ShardIndex:
     def read(self, number: int) -> tuple[bytes, bytes]:
         """Read a sample's image and target (caption or class)."""
         entry = self.entries[number]
-        path = self.paths[entry["shard"]]
-        image = read_range(path, int(entry["image_offset"]), int(entry["image_size"]))
-        return image, read_range(path, int(entry["target_offset"]), int(entry["target_size"]))
+        image, target = int(entry["image_offset"]), int(entry["target_offset"])
+        image_end, target_end = image + int(entry["image_size"]), target + int(entry["target_size"])
+        start = min(image, target)  # they lie next to each other: one read, with a header between
+        data = ranges.read(self.paths[entry["shard"]], start, max(image_end, target_end) - start)
+        return data[image - start : image_end - start], data[target - start : target_end - start]
 
     def key(self, number: int) -> str:
         """Read a sample's key, from the tar header in front of its image."""
         entry = self.entries[number]
         path = self.paths[entry["shard"]]
-        header = read_range(path, int(entry["image_offset"]) - BLOCK, BLOCK)
+        header = ranges.read(path, int(entry["image_offset"]) - BLOCK, BLOCK)
         return _split(tarfile.TarInfo.frombuf(header, "utf-8", "surrogateescape").name)[0]
 
     def name(self, number: int) -> str:
@@ -77,7 +84,9 @@ class ShardIndex:
     def digest(self) -> str:
         """Give the SHA-256 of the tars' names and all offsets, in hex."""
         names = json.dumps([basename(path) for path in self.paths]).encode()
-        return hashlib.sha256(names + self.entries.tobytes()).hexdigest()
+        digest = hashlib.sha256(names)
+        digest.update(np.ascontiguousarray(self.entries).data.cast("B"))
+        return digest.hexdigest()
 
 
 def index_shards(folder: str, target: str) -> ShardIndex:
@@ -96,6 +105,18 @@ def index_shards(folder: str, target: str) -> ShardIndex:
         raise UserError(f"{folder} holds no .tar; give a folder of WebDataset shards")
     sizes_path = join(folder, "sizes.json")
     sizes: dict[str, int] = json.loads(read_bytes(sizes_path)) if exists(sizes_path) else {}
+    name = hashlib.sha256(json.dumps([target, sizes, *map(_signature, paths)]).encode()).hexdigest()
+    kept = load_kept(name)
+    if kept is not None and all(_still_there(paths, row) for row in _last_of_each(kept[0])):
+        return ShardIndex(tuple(paths), *kept)
+    entries, incomplete = _read_headers(paths, target, sizes)
+    if not len(entries):
+        raise UserError(f"no sample in {folder} has both an image and a .{target}; check the shards")
+    keep(name, entries, incomplete)
+    return ShardIndex(tuple(paths), entries, incomplete)
+
+
+def _read_headers(paths: list[str], target: str, sizes: dict[str, int]) -> tuple[npt.NDArray[np.void], int]:
     parts, incomplete = [], 0
     for shard, path in enumerate(paths):
         rows, found = _index_tar(path, shard, target)
@@ -104,10 +125,29 @@ def index_shards(folder: str, target: str) -> ShardIndex:
             raise UserError(f"{path} has {found} samples, sizes.json says {expected}; write that shard again")
         parts.append(np.array(rows, ENTRY))
         incomplete += found - len(rows)
-    entries = np.concatenate(parts)
-    if not len(entries):
-        raise UserError(f"no sample in {folder} has both an image and a .{target}; check the shards")
-    return ShardIndex(tuple(paths), entries, incomplete)
+    return np.concatenate(parts), incomplete
+
+
+def _signature(path: str) -> tuple[str, int, int]:
+    """Tell a tar from another of its name: its path, size and, on this machine, time of change."""
+    return path, size(path), os.stat(path.removeprefix("file://")).st_mtime_ns if is_local(path) else 0
+
+
+def _last_of_each(entries: npt.NDArray[np.void]) -> npt.NDArray[np.void]:
+    """Give the last sample of each tar."""
+    last = np.append(np.flatnonzero(np.diff(entries["shard"])), len(entries) - 1)
+    rows: npt.NDArray[np.void] = entries[last]
+    return rows
+
+
+def _still_there(paths: list[str], entry: np.void) -> bool:
+    """Tell whether a tar still has a member of that size where a kept index says so."""
+    header = ranges.read(paths[entry["shard"]], int(entry["image_offset"]) - BLOCK, BLOCK)
+    try:
+        member = tarfile.TarInfo.frombuf(header, "utf-8", "surrogateescape")
+    except tarfile.HeaderError:
+        return False
+    return bool(member.size == entry["image_size"])
 
 
 def _index_tar(path: str, shard: int, target: str) -> tuple[list[Row], int]:

@@ -1,8 +1,10 @@
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.trainer.samples import caption, jpeg, write_shards, write_tar
+from trainer import kept_index, shard_index
 from trainer.shard_index import index_shards
 from wit_builder.storage import UserError
 
@@ -64,3 +66,38 @@ def test_no_complete_sample(tmp_path: Path) -> None:
     write_tar(tmp_path / "0.tar", {"1.jpg": jpeg(1)})
     with pytest.raises(UserError, match=r"no sample in .* has both an image and a \.txt"):
         index_shards(str(tmp_path), "txt")
+
+
+@pytest.fixture
+def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Keep indexes of any size, in a cache of this test's."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(kept_index, "WORTH_KEEPING", 1)
+    return tmp_path / "cache"
+
+
+def test_a_kept_index_is_mapped_instead_of_read_again(
+    tmp_path: Path, kept: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write_shards(tmp_path / "shards", (3, 2))
+    first = index_shards(folder, "txt")
+    monkeypatch.delattr(shard_index, "_index_tar")  # no header is read the second time
+    again = index_shards(folder, "txt")
+    assert isinstance(again.entries, np.memmap)
+    assert (again.digest(), again.incomplete) == (first.digest(), first.incomplete)
+    assert again.read(4) == first.read(4)
+
+
+def test_a_kept_index_of_shards_that_changed_is_not_used(tmp_path: Path, kept: Path) -> None:
+    folder = write_shards(tmp_path / "shards", (3, 2))
+    index_shards(folder, "txt")
+    write_tar(
+        tmp_path / "shards" / "00001.tar", {"a.jpg": jpeg(8), "a.txt": b"x", "b.jpg": b"", "b.txt": b""}
+    )
+    assert index_shards(folder, "txt").read(3) == (jpeg(8), b"x")
+
+
+def test_small_indexes_are_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    index_shards(write_shards(tmp_path / "shards", (3,)), "txt")
+    assert not (tmp_path / "cache").exists()

@@ -77,7 +77,8 @@ def run(*arguments: str) -> int:
 
 def test_outputs(undisturbed: Path) -> None:
     assert sorted(path.name for path in undisturbed.iterdir()) == [
-        "_SUCCESS", "checkpoint.pt", "manifest.json", "metrics.jsonl"
+        "_SUCCESS", "checkpoint.pt", "manifest.json", "metrics.jsonl",
+        "open_clip_config.json", "open_clip_model.safetensors", "tensorboard",
     ]  # fmt: skip
     assert (undisturbed / "_SUCCESS").read_bytes() == b""
     lines = [json.loads(line) for line in (undisturbed / "metrics.jsonl").read_text().splitlines()]

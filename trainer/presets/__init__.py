@@ -10,7 +10,15 @@ import yaml
 from trainer.options import TrainOptions
 from wit_builder.storage import UserError, basename, read_bytes
 
-PRECISIONS = ("fp32", "bf16")
+PRECISIONS = ("fp32", "bf16", "fp16")
+CROPS = ("square", "resized")
+LOCKS = ("none", "image", "text", "both")
+BALANCES = ("none", "online")
+CHOICES = {"precision": PRECISIONS, "crop": CROPS, "lock": LOCKS, "balance": BALANCES}
+POSITIVE = (
+    "epochs", "steps", "batch_size", "learning_rate", "checkpoint_every", "log_every",
+    "micro_batch", "balance_cap",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,9 +37,19 @@ class Preset:
         weight_decay: AdamW's, on matrices only.
         crop_scale: smallest side of the random square crop, as a share of the
             image's shorter side. 1.0 is CLIP's crop.
-        precision: `fp32`, or `bf16` autocast.
+        precision: `fp32`, or autocast to `bf16` or to `fp16` with a scaled loss.
         log_every: steps between two lines of metrics.jsonl.
         checkpoint_every: steps between two checkpoints.
+        crop: `square` as CLIP's, or `resized`: open_clip's random resized crop, which
+            ignores `crop_scale`.
+        pretrained: where the first weights come from; see `weights.starting_model`.
+        lock: towers that are not trained: `none`, `image`, `text`, `both`.
+        micro_batch: samples a process encodes at once; the contrastive batch stays
+            whole. None: all of its share.
+        grad_checkpointing: keep few activations and compute them again.
+        compile: let torch.compile fuse the model.
+        balance: `none`, or `online`: draw samples by the rarity of their queries.
+        balance_cap: with `online`, samples of a query an epoch aims at.
     """
 
     name: str
@@ -49,20 +67,30 @@ class Preset:
     precision: str
     log_every: int
     checkpoint_every: int
+    crop: str = "square"
+    pretrained: str | None = None
+    lock: str = "none"
+    micro_batch: int | None = None
+    grad_checkpointing: bool = False
+    compile: bool = False
+    balance: str = "none"
+    balance_cap: int = 20_000
 
     def __post_init__(self) -> None:
         if (self.epochs is None) == (self.steps is None):
             raise UserError(
                 f"preset {self.name} has epochs {self.epochs}, steps {self.steps}; give one of them"
             )
-        for name in ("epochs", "steps", "batch_size", "learning_rate", "checkpoint_every", "log_every"):
+        for name in POSITIVE:
             value = getattr(self, name)
             if value is not None and value <= 0:
                 raise UserError(f"{name} is {value}; give a number above 0")
         if not 0 < self.crop_scale <= 1:
             raise UserError(f"crop_scale is {self.crop_scale}; give a number above 0, at most 1")
-        if self.precision not in PRECISIONS:
-            raise UserError(f"precision {self.precision!r} is unknown; use one of {', '.join(PRECISIONS)}")
+        for name, allowed in CHOICES.items():
+            value = getattr(self, name)
+            if value not in allowed:
+                raise UserError(f"{name} {value!r} is unknown; use one of {', '.join(allowed)}")
 
 
 def preset_names() -> list[str]:
