@@ -13,12 +13,13 @@ import pyarrow as pa
 
 from wit_builder import schemas, storage
 from wit_builder.archives import Record, read_records
-from wit_builder.charsets import to_utf8
+from wit_builder.charsets import keeps_ascii, to_utf8
 from wit_builder.hashing import uid_of
-from wit_builder.html import ALL_SOURCES, OversizedPageError, PageFacts, Pair, read_page
+from wit_builder.html import ALL_SOURCES, IMAGE_SOURCES, OversizedPageError, PageFacts, Pair, read_page
 from wit_builder.records import DropReason, TextSource
 from wit_builder.responses import read_response, unpacked
 from wit_builder.rights import refusal_in_headers
+from wit_builder.tagscan import may_have_pairs
 from wit_builder.urls import Base, encodable
 from wit_builder.wat import is_page, read_wat
 
@@ -122,8 +123,11 @@ def _page(record: Record, url: str, agent: str, count: Count, sources: frozenset
     if not _is_success(response.status):
         count("error_pages")
         return None
-    body = to_utf8(unpacked(response), response.charset)
-    facts, pairs = read_page(body, agent, sources)
+    body = unpacked(response)
+    if keeps_ascii(body) and not may_have_pairs(body, only_images=sources <= IMAGE_SOURCES):
+        count("pages")
+        return None
+    facts, pairs = read_page(to_utf8(body, response.charset), agent, sources)
     facts = _with_headers(facts, response.headers, agent)
     return Page(url, record.offset, _date(record), facts, pairs)
 

@@ -18,6 +18,15 @@ _CHARSET = re.compile(rb"""charset\s*=\s*["']?\s*([^\s"';]+)""", re.IGNORECASE)
 _XML = re.compile(rb"""\A<\?xml[^>]*encoding\s*=\s*["']([\w.:-]+)""")
 
 
+def keeps_ascii(body: bytes) -> bool:
+    """Tell that whatever ASCII a page decodes to stands in its bytes as it is.
+
+    Of the encodings of the web those of 16 bits write it with null bytes, and only ISO-2022-JP
+    has bytes that are dropped: escape sequences.
+    """
+    return b"\0" not in body and b"\x1b" not in body
+
+
 def to_utf8(body: bytes, header_charset: str | None) -> bytes:
     """Give a page in UTF-8; what cannot be decoded becomes U+FFFD.
 
@@ -31,6 +40,8 @@ def to_utf8(body: bytes, header_charset: str | None) -> bytes:
     encoding = _lookup(header_charset) or _declared(body[:_PRESCANNED])
     if encoding and encoding != "utf-8":
         return _recoded(body, encoding)
+    if body.isascii():
+        return body
     try:
         body.decode()
     except UnicodeDecodeError:

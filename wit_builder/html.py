@@ -1,5 +1,6 @@
 """Images and the texts beside them, from one HTML page."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
@@ -9,11 +10,13 @@ from wit_builder.json_ld import image_objects
 from wit_builder.records import TextSource
 from wit_builder.rights import refusal_in_robots_tags, reserves_tdm
 from wit_builder.srcset import largest
-from wit_builder.tagscan import pieces_of
+from wit_builder.tagscan import Pieces, pieces_of
 
 Attributes = Mapping[str, str | None]
 
 ALL_SOURCES = frozenset(TextSource)
+IMAGE_SOURCES = frozenset((TextSource.ALT, TextSource.TITLE, TextSource.FIGCAPTION))
+"""Texts that need an img element."""
 
 _LICENSE_HOST = "creativecommons.org/"
 _SRCSETS = ("srcset", "data-srcset", "data-lazy-srcset")
@@ -21,6 +24,13 @@ _LAZY = ("data-src", "data-original", "data-lazy-src", "data-lazy", "data-image"
 """Where scripts find the image that they put in place of a placeholder in `src`."""
 _UNREADABLE_TYPES = ("image/svg+xml", "image/avif", "image/jxl", "image/heic")
 """Sources of a picture that are no photo, or that few decoders read."""
+_FACT_SIGNS = (b"<base", b"<a", b"<link", b"<script", b"robots", b"tdm-reservation", b"og:", b"&")
+_ODD = re.compile(rb"[&\0\r]")
+_ATTRIBUTE = re.compile(
+    r"""([^ \n\t\f/][^ \n\t\f/=]*)[ \n\t\f]*"""
+    r"""(?:=[ \n\t\f]*(?:"([^"]*)"|'([^']*)'|([^ \n\t\f]*)))?"""
+)
+"""Name and value, by the HTML standard's tokeniser (13.2.5.32 to 38)."""
 _MOST_PARSED = 16 << 20
 """Bytes of a page that is parsed whole: its tree takes some twenty times as much memory."""
 
@@ -68,14 +78,12 @@ def read_page(
         if len(page) > _MOST_PARSED:
             raise OversizedPageError
         return read_whole_page(page, agent, sources)
-    facts = pieces.facts()
-    if not pieces.has_images and not _may_have_pairs(facts):
-        return PageFacts(), iter(())
+    facts, images = pieces.facts(), _pairs_of_pieces(pieces, sources)
+    if not _may_matter(facts, agent):
+        return PageFacts(), images
     tree = LexborHTMLParser(facts)
     metas = _metas(tree)
-    return page_facts(tree, metas, agent), _pairs(
-        map(LexborHTMLParser, pieces.images()), tree, metas, sources
-    )
+    return page_facts(tree, metas, agent), _pairs(images, tree, metas, sources)
 
 
 def read_whole_page(
@@ -84,26 +92,43 @@ def read_whole_page(
     """As `read_page`, by a full parse: slower, and the measure of what is right."""
     tree = LexborHTMLParser(page)
     metas = _metas(tree)
-    return page_facts(tree, metas, agent), _pairs([tree], tree, metas, sources)
+    return page_facts(tree, metas, agent), _pairs(pairs_of_images(tree, sources), tree, metas, sources)
 
 
 def _metas(tree: LexborHTMLParser) -> Sequence[Attributes]:
     return [meta.attributes for meta in tree.css("meta")]
 
 
-def _may_have_pairs(facts: bytes) -> bool:
-    """Tell whether there may be JSON-LD or an og:image, whose colon may be written as an entity."""
-    return any(sign in facts.lower() for sign in (b"<script", b"og:image", b"&#", b"&colon"))
+def _may_matter(facts: bytes, agent: str) -> bool:
+    """Tell whether a page's base, meta, script and licence tags may say anything that is asked."""
+    small = facts.lower()
+    return any(sign in small for sign in (*_FACT_SIGNS, agent.lower().encode()))
+
+
+def _pairs_of_pieces(pieces: Pieces, sources: frozenset[TextSource]) -> Iterator[Pair]:
+    """List the pairs of a page's images; tags that any reader understands are not parsed by lexbor."""
+    for some in pieces.images():
+        text = b"".join(some)
+        if _ODD.search(text) or not all(piece[:4].lower() == b"<img" for piece in some):
+            yield from pairs_of_images(LexborHTMLParser(text), sources)
+        else:
+            for piece in some:
+                yield from _pairs_of_image(_attributes(piece[4:-1].decode()), None, sources)
+
+
+def _attributes(tag: str) -> Attributes:
+    """Read the attributes of a tag without entities; the first of a name counts."""
+    found = _ATTRIBUTE.findall(tag)
+    return {name.lower(): double or single or bare for name, double, single, bare in reversed(found)}
 
 
 def _pairs(
-    images: Iterable[LexborHTMLParser],
+    images: Iterable[Pair],
     facts: LexborHTMLParser,
     metas: Sequence[Attributes],
     sources: frozenset[TextSource],
 ) -> Iterator[Pair]:
-    for tree in images:
-        yield from pairs_of_images(tree, sources)
+    yield from images
     if TextSource.JSON_LD in sources:
         yield from _linked_data(facts)
     if TextSource.OG in sources:
@@ -148,15 +173,20 @@ def pairs_of_images(tree: LexborHTMLParser, sources: frozenset[TextSource] = ALL
     """List the pairs of a page's img elements: alt and title; then those of its figures."""
     has_pictures = tree.css_first("picture") is not None
     for image in tree.css("img"):
-        attributes = image.attributes
-        src = _address(attributes, image.parent if has_pictures else None)
-        size = (_pixels(attributes.get("width")), _pixels(attributes.get("height")))
-        yield Pair(src, attributes.get("alt") or "", TextSource.ALT, *size)
-        title = attributes.get("title")
-        if title:
-            yield Pair(src, title, TextSource.TITLE, *size)
+        yield from _pairs_of_image(image.attributes, image.parent if has_pictures else None, sources)
     if TextSource.FIGCAPTION in sources:
         yield from _figures(tree)
+
+
+def _pairs_of_image(
+    attributes: Attributes, parent: LexborNode | None, sources: frozenset[TextSource]
+) -> Iterator[Pair]:
+    src = _address(attributes, parent)
+    size = (_pixels(attributes.get("width")), _pixels(attributes.get("height")))
+    yield Pair(src, attributes.get("alt") or "", TextSource.ALT, *size)
+    title = attributes.get("title")
+    if title and TextSource.TITLE in sources:
+        yield Pair(src, title, TextSource.TITLE, *size)
 
 
 def _figures(tree: LexborHTMLParser) -> Iterator[Pair]:

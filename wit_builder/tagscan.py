@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from wit_builder.compiled import compiled, helper, read_only
+from wit_builder.compiled import compiled, helper, load_8_bytes, read_only
 
 Bytes = npt.NDArray[np.uint8]
 Spans = npt.NDArray[np.int64]
@@ -45,8 +45,26 @@ _PLACES = 1 << _BITS
 _FACTOR = np.uint64(0x9E3779B97F4A7C15)
 _MOST_NESTED = 256
 """Tags inside a figure that are open at once; with more the page is parsed whole."""
-_GAVE_UP = -1
+_GAVE_UP, _FULL = -1, -2
+_ROOM = 1_000
+"""Pieces that nearly every page has room for."""
 _IMAGES_AT_ONCE = 2_000
+_BLOCK, _HINTS = 4_096, 256
+"""Bytes that are looked at together."""
+_ONES, _TOPS, _SMALL = (np.uint64(byte * 0x0101010101010101) for byte in (0x01, 0x80, 0x20))
+_AND, _NUMBER, _COLON, _LESS = (np.uint64(byte * 0x0101010101010101) for byte in b"&#:<")
+_C, _E, _G, _I, _J, _L, _M, _N, _O, _S = (np.uint64(byte * 0x0101010101010101) for byte in b"cegijlmnos")
+
+
+def _marked(letters: bytes) -> npt.NDArray[np.bool_]:
+    """Make a table of all bytes that is true of these."""
+    table = np.zeros(256, np.bool_)
+    table[list(letters)] = True
+    return table
+
+
+_SPACE = _marked(b" \n\t\f\r")
+_NAME_END, _ATTRIBUTE_END, _VALUE_END = (_marked(b" \n\t\f\r" + more) for more in (b"/>", b"/>=", b">"))
 _JSON, _LICENSE, _REL, _COMMONS = (
     np.frombuffer(word, np.uint8) for word in (b"json", b"license", b"rel", b"commons")
 )
@@ -72,7 +90,6 @@ def _table() -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int64]]:
 
 
 _HASHES, _KIND_OF = _table()
-_NOTHING = np.empty((0, 2), np.int64)
 _MATH, _LINK = np.uint64(_hash("math")), np.uint64(_hash("link"))
 
 
@@ -83,22 +100,17 @@ class Pieces:
         self._page = page
         self._facts, self._images = found
 
-    @property
-    def has_images(self) -> bool:
-        """Whether there is any image."""
-        return len(self._images) > 0
-
     def facts(self) -> bytes:
         """Give the tags that may hold for the page: base, meta, licence links, JSON-LD."""
-        return self._joined(self._facts)
+        return b"".join(self._cut(self._facts))
 
-    def images(self) -> Iterator[bytes]:
+    def images(self) -> Iterator[list[bytes]]:
         """Give images, and whole figures and pictures: some thousand at a time."""
         for start in range(0, len(self._images), _IMAGES_AT_ONCE):
-            yield self._joined(self._images[start : start + _IMAGES_AT_ONCE])
+            yield self._cut(self._images[start : start + _IMAGES_AT_ONCE])
 
-    def _joined(self, spans: Spans) -> bytes:
-        return b"".join([self._page[start:end] for start, end in spans.tolist()])
+    def _cut(self, spans: Spans) -> list[bytes]:
+        return [self._page[start:end] for start, end in spans.tolist()]
 
 
 def pieces_of(page: bytes) -> Pieces | None:
@@ -108,30 +120,56 @@ def pieces_of(page: bytes) -> Pieces | None:
         page: HTML in UTF-8.
     """
     data = np.frombuffer(page, np.uint8)
-    if not _may_have_images(data):
-        return Pieces(page, (_NOTHING, _NOTHING))
-    facts, images = np.empty((2, len(data) // 5 + 1, 2), np.int64)
-    counts = _scan(data, _HASHES, _KIND_OF, facts, images)
+    for room in (_ROOM, len(data) // len("<img>") + 1):
+        facts, images = np.empty((2, room, 2), np.int64)
+        counts = _scan(data, _HASHES, _KIND_OF, facts, images)
+        if counts[0] != _FULL:
+            break
     return None if counts[0] == _GAVE_UP else Pieces(page, (facts[: counts[0]], images[: counts[1]]))
 
 
-@compiled(f"boolean({read_only('uint8')})")
-def _may_have_images(data: Bytes) -> bool:
-    """Tell whether "<im", "og:", "jso" or "&#" stands anywhere, in any case: sixteen bytes at a time."""
-    found = np.uint8(0)
-    for at in range(len(data) - 2):
-        first, second, third = data[at], data[at + 1], data[at + 2]
-        image = (first == 60) & (second | 32 == 105) & (third | 32 == 109)
-        graph = (first | 32 == 111) & (second | 32 == 103) & (third == 58)
-        json = (first | 32 == 106) & (second | 32 == 115) & (third | 32 == 111)
-        letter = (first == 38) & (second == 35)
-        found |= np.uint8(image | graph | json | letter)
-    return bool(found != 0)
+def may_have_pairs(page: bytes, *, only_images: bool) -> bool:
+    """Tell by a look at its bytes whether a page may have pairs; most pages have none.
+
+    Args:
+        page: HTML in any encoding that writes ASCII as it is and drops no bytes.
+        only_images: leave out what JSON-LD and Open Graph give.
+    """
+    return _has_sign(np.frombuffer(page, np.uint8), only_images)
 
 
 @helper
-def _is_space(byte: int) -> bool:
-    return byte == 32 or byte == 10 or byte == 9 or byte == 12 or byte == 13
+def _small(data: Bytes, at: int) -> np.uint64:
+    """Read eight bytes, letters as small ones; some others change, too."""
+    return np.uint64(load_8_bytes(data, at) | _SMALL)
+
+
+@helper
+def _zeros(word: np.uint64) -> np.uint64:
+    """Mark the bytes of a word that are zero; above the lowest also some that are not."""
+    return (word - _ONES) & ~word & _TOPS
+
+
+@compiled(f"boolean({read_only('uint8')}, boolean)")
+def _has_sign(data: Bytes, only_images: bool) -> bool:
+    """Tell whether "<im", or else "og:", "jso", "&#" or "&col" (a colon) stands anywhere, in any case."""
+    last = len(data) - 11
+    if last < 0:
+        return True
+    for start in range(0, last + 8, _BLOCK):
+        found = np.uint64(0)
+        for at in range(start, min(start + _BLOCK, last + 8), 8):
+            at = min(at, last)
+            first, second, third = _small(data, at), _small(data, at + 1), _small(data, at + 2)
+            found |= _zeros((first ^ _LESS) | (second ^ _I) | (third ^ _M))
+            if not only_images:
+                found |= _zeros((first ^ _O) | (second ^ _G) | (third ^ _COLON))
+                found |= _zeros((first ^ _J) | (second ^ _S) | (third ^ _O))
+                found |= _zeros((first ^ _AND) | (second ^ _NUMBER))
+                found |= _zeros((first ^ _AND) | (second ^ _C) | (third ^ _O) | (_small(data, at + 3) ^ _L))
+        if found:
+            return True
+    return False
 
 
 @helper
@@ -140,22 +178,34 @@ def _is_letter(byte: int) -> bool:
 
 
 @helper
-def _name_end(data: Bytes, at: int) -> int:
-    """Find where the tag name that begins at `at` ends."""
-    while at < len(data) and not (_is_space(data[at]) or data[at] == 47 or data[at] == 62):
+def _find(data: Bytes, at: int, byte: int) -> int:
+    """Find a byte from `at` on, eight at a time; gives the page's size if there is none."""
+    size, wanted = len(data), np.uint64(byte) * _ONES
+    while at + 8 <= size:
+        word = load_8_bytes(data, at) ^ wanted
+        zeros = _zeros(word)
+        if zeros:
+            below = (zeros - np.uint64(1)) & _ONES
+            return at + int((below * _ONES) >> np.uint64(56)) - 1
+        at += 8
+    while at < size and data[at] != byte:
         at += 1
     return at
 
 
 @helper
-def _hash_of(data: Bytes, start: int, end: int) -> np.uint64:
-    value = np.uint64(0)
-    for at in range(start, end):
+def _name(data: Bytes, at: int) -> tuple[int, np.uint64]:
+    """Find where the tag name that begins at `at` ends, and its hash in small letters."""
+    size, value = len(data), np.uint64(0)
+    while at < size:
         byte = data[at]
+        if _NAME_END[byte]:
+            break
         if 65 <= byte <= 90:
             byte |= 32
         value = (value + np.uint64(byte)) * _FACTOR
-    return value
+        at += 1
+    return at, value
 
 
 @helper
@@ -179,13 +229,12 @@ def _tag_end(data: Bytes, at: int) -> int:
         byte = data[at]
         if byte == 62:
             return at + 1
-        if _is_space(byte) or byte == 47:
-            at += 1
-            continue
         at += 1  # a name may begin with "="
-        while at < size and not (_is_space(data[at]) or data[at] == 47 or data[at] == 62 or data[at] == 61):
+        if _NAME_END[byte]:
+            continue
+        while at < size and not _ATTRIBUTE_END[data[at]]:
             at += 1
-        while at < size and _is_space(data[at]):
+        while at < size and _SPACE[data[at]]:
             at += 1
         if at < size and data[at] == 61:
             at = _value_end(data, at + 1)
@@ -196,17 +245,13 @@ def _tag_end(data: Bytes, at: int) -> int:
 def _value_end(data: Bytes, at: int) -> int:
     """Find the end of an attribute's value from behind the "=" on."""
     size = len(data)
-    while at < size and _is_space(data[at]):
+    while at < size and _SPACE[data[at]]:
         at += 1
     if at >= size or data[at] == 62:
         return at
     if data[at] == 34 or data[at] == 39:
-        quote = data[at]
-        at += 1
-        while at < size and data[at] != quote:
-            at += 1
-        return at + 1
-    while at < size and not (_is_space(data[at]) or data[at] == 62):
+        return _find(data, at + 1, data[at]) + 1
+    while at < size and not _VALUE_END[data[at]]:
         at += 1
     return at
 
@@ -221,7 +266,7 @@ def _closes_itself(data: Bytes, name_end: int, end: int) -> bool:
 def _is_unquoted_slash(data: Bytes, name_end: int, end: int) -> bool:
     """Tell whether the slash before the ">" may belong to a value without quotes."""
     at = end - 3
-    while at >= name_end and not _is_space(data[at]):
+    while at >= name_end and not _SPACE[data[at]]:
         if data[at] == 61:
             return True
         at -= 1
@@ -236,40 +281,37 @@ def _comment_end(data: Bytes, at: int) -> int:
         return at + 1
     if at + 1 < size and data[at] == 45 and data[at + 1] == 62:
         return at + 2
+    at = _find(data, at, 45)
     while at + 2 < size:
-        if data[at] == 45 and data[at + 1] == 45:
+        if data[at + 1] == 45:
             if data[at + 2] == 62:
                 return at + 3
             if data[at + 2] == 33 and at + 3 < size and data[at + 3] == 62:
                 return at + 4
-        at += 1
+        at = _find(data, at + 1, 45)
     return size
 
 
 @helper
 def _behind(data: Bytes, at: int, byte: int) -> int:
-    while at < len(data) and data[at] != byte:
-        at += 1
-    return min(at + 1, len(data))
+    return min(_find(data, at, byte) + 1, len(data))
 
 
 @helper
 def _raw_end(data: Bytes, at: int, value: np.uint64, is_script: bool) -> int:
     """Find the end tag of raw text; the page's size if there is none, -1 if a script hides one."""
     size, hidden = len(data), False
+    at = _find(data, at, 60)
     while at + 1 < size:
-        if data[at] == 60:
-            if data[at + 1] == 47:
-                name_end = _name_end(data, at + 2)
-                if name_end < size and _hash_of(data, at + 2, name_end) == value:
-                    return at
-            elif is_script and data[at + 1] == 33:
-                hidden = True  # perhaps "<!--": a "<script" in it may need an end tag of its own
-            elif is_script and hidden and _is_letter(data[at + 1]) and data[at + 1] | 32 == 115:
-                name_end = _name_end(data, at + 1)
-                if _hash_of(data, at + 1, name_end) == value:
-                    return -1
-        at += 1
+        if data[at + 1] == 47:
+            name_end, name = _name(data, at + 2)
+            if name_end < size and name == value:
+                return at
+        elif is_script and data[at + 1] == 33:
+            hidden = True  # perhaps "<!--": a "<script" in it may need an end tag of its own
+        elif is_script and hidden and data[at + 1] | 32 == 115 and _name(data, at + 1)[1] == value:
+            return -1
+        at = _find(data, at + 1, 60)
     return size
 
 
@@ -280,6 +322,23 @@ def _stands_at(data: Bytes, at: int, end: int, word: Bytes) -> bool:
     while length < len(word) and at + length < end and data[at + length] | 32 == word[length]:
         length += 1
     return length == len(word)
+
+
+@helper
+def _next_hint(data: Bytes, at: int) -> int:
+    """Find some bytes among which "lice", "mmon" or "&#" begins, from `at` on, or the page's last ones."""
+    while at + _HINTS + 3 <= len(data):
+        found = np.uint64(0)
+        for place in range(at, at + _HINTS, 8):
+            first, second = _small(data, place), _small(data, place + 1)
+            third, fourth = _small(data, place + 2), _small(data, place + 3)
+            found |= _zeros((first ^ _L) | (second ^ _I) | (third ^ _C) | (fourth ^ _E))
+            found |= _zeros((first ^ _M) | (second ^ _M) | (third ^ _O) | (fourth ^ _N))
+            found |= _zeros((first ^ _AND) | (second ^ _NUMBER))
+        if found:
+            break
+        at += _HINTS
+    return at
 
 
 @helper
@@ -312,10 +371,11 @@ def _scan(
     opened = np.zeros(_MOST_NESTED, np.uint64)  # tags that are open in a region, itself first
     depth, region_start, region_kind = 0, 0, _OTHER
     saw_table, saw_button, hinted = False, False, 0
+    hint = -_HINTS  # where the next word stands that a licence's link needs
     while at + 1 < size:
-        if data[at] != 60:
-            at += 1
-            continue
+        at = _find(data, at, 60)
+        if at + 1 >= size:
+            break
         following = data[at + 1]
         is_end = following == 47
         if following == 33:
@@ -332,12 +392,18 @@ def _scan(
         if (not is_end and not _is_letter(following)) or (is_end and at + 2 >= size):
             at += 1
             continue
+        if is_end and not depth and not svg_like[0] + svg_like[1]:
+            at = _tag_end(data, _name(data, at + 2)[0])
+            if at < 0:
+                break
+            continue
         name_start = at + 2 if is_end else at + 1
-        name_end = _name_end(data, name_start)
+        name_end, value = _name(data, name_start)
         end = _tag_end(data, name_end)
         if end < 0:
             break  # a tag without an end is none
-        value = _hash_of(data, name_start, name_end)
+        if max(facts_found, images_found) == len(facts):
+            return _FULL, _FULL
         kind = _kind(value, hashes, kinds)
         start, at = at, end
         foreign = svg_like[0] + svg_like[1] > 0
@@ -352,8 +418,7 @@ def _scan(
                 at = _behind(data, at, 60) - 1
                 if at + 1 >= size or data[at + 1] != 47:
                     return _GAVE_UP, _GAVE_UP
-                raw_name_end = _name_end(data, at + 2)
-                if _hash_of(data, at + 2, raw_name_end) != value:
+                if _name(data, at + 2)[1] != value:
                     return _GAVE_UP, _GAVE_UP
                 at = _behind(data, at, 62)
                 continue
@@ -398,7 +463,7 @@ def _scan(
             if at < 0:
                 return _GAVE_UP, _GAVE_UP
             if at < size:
-                at = _tag_end(data, _name_end(data, at + 2))
+                at = _tag_end(data, _name(data, at + 2)[0])
                 if at < 0:
                     at = size
         elif depth:
@@ -412,8 +477,11 @@ def _scan(
                 depth += 1
         if kind == _SCRIPT and not _may_matter(data, start, raw_start, True):
             continue
-        if kind == _HINTED and not _may_matter(data, start, end, False):
-            continue
+        if kind == _HINTED:
+            if start >= hint + _HINTS:
+                hint = _next_hint(data, start)
+            if end <= hint or not _may_matter(data, start, end, False):
+                continue
         if kind == _PIECE and not depth:
             images[images_found, 0], images[images_found, 1] = start, end
             images_found += 1

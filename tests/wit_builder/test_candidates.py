@@ -243,6 +243,19 @@ def test_a_page_in_a_wrong_charset_costs_only_its_letters(tmp_path: Path) -> Non
     assert counts == {"records": 1, "pages": 1}
 
 
+@pytest.mark.parametrize("charset", ["utf-16le", "iso-2022-jp"])
+def test_an_image_is_seen_in_charsets_that_hide_it(tmp_path: Path, charset: str) -> None:
+    path = tmp_path / "a.warc"
+    header = [("Content-Type", f"text/html; charset={charset}")]
+    if charset == "utf-16le":
+        write_warc(path, [("http://site/p", IMAGE.encode(charset).decode("latin-1"))], header, gzip=False)
+    else:
+        write_warc(path, [("http://site/p", "<\x1b(Bimg src=a.jpg alt='a dog'>")], header, gzip=False)
+    rows, counts = read(path)
+    assert [row["text"] for row in rows] == ["a dog"]
+    assert counts == {"records": 1, "pages": 1}
+
+
 def test_a_page_of_very_many_images_comes_in_batches(tmp_path: Path) -> None:
     images = 20_000
     page = "".join(f'<img src="{n}.jpg" alt="dog {n}">' for n in range(images))

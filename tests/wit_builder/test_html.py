@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wit_builder.html import PageFacts, Pair, read_page, read_whole_page
+from wit_builder.html import IMAGE_SOURCES, PageFacts, Pair, read_page, read_whole_page
 from wit_builder.records import TextSource
+from wit_builder.tagscan import may_have_pairs
 
 PAGE = """
 <html><head><base href="/pictures/"><meta property="og:image" content="og.jpg">
@@ -203,3 +204,46 @@ def test_what_is_cut_out_gives_what_a_full_parse_gives(parts: list[str]) -> None
     assert sorted(cut_pairs, key=repr) == expected
     if expected:
         assert cut_facts == whole_facts
+    for only_images, sources in ((False, frozenset(TextSource)), (True, IMAGE_SOURCES)):
+        if not may_have_pairs(page, only_images=only_images):
+            assert not list(read_whole_page(page, "wit-builder", sources)[1])
+
+
+_LETTERS = "srcaltitleSRC=\"' \n\t\f\v/<>é-\u3000"
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.lists(st.text(_LETTERS, max_size=24)))
+def test_attributes_are_those_of_a_full_parse(tags: list[str]) -> None:
+    page = "".join(f"<img src=1.jpg {tag}>" for tag in tags).encode()
+    assert list(read_page(page, "wit-builder")[1]) == list(read_whole_page(page, "wit-builder")[1])
+
+
+def test_images_alone_are_read_if_no_more_is_asked() -> None:
+    _, read = read_page(PAGE.encode(), "wit-builder", frozenset((TextSource.ALT,)))
+    assert {pair.source for pair in read} == {TextSource.ALT}
+
+
+GRAPHS = [
+    "<meta property=og:image content=a.jpg><meta property=og:title content=T>",
+    "<META NAME=og&colon;image content=a.jpg><meta name=og&#58;title content=T>",
+    '<script type="application/ld+JSON">{"@type":"ImageObject","url":"a.jpg","name":"T"}</script>',
+    '<script type="application/ld&plus;json">{"@type":"ImageObject","url":"a.jpg","name":"T"}</script>',
+]
+
+
+@pytest.mark.parametrize("page", GRAPHS)
+@pytest.mark.parametrize("before", [0, 7, 5_000])
+def test_pages_without_an_image_element_may_have_pairs(page: str, before: int) -> None:
+    page = "x" * before + page
+    assert may_have_pairs(page.encode(), only_images=False)
+    assert not may_have_pairs(page.encode(), only_images=True)
+    assert [(pair.src, pair.text) for pair in pairs(page)] == [("a.jpg", "T")]
+
+
+@pytest.mark.parametrize("place", [0, 1, 8, 4_090, 4_096, 5_000])
+def test_an_image_is_seen_wherever_it_stands(place: int) -> None:
+    page = b" " * place + b"<Img>"
+    assert may_have_pairs(page, only_images=True)
+    assert may_have_pairs(page + b" " * 9_000, only_images=True)
+    assert not may_have_pairs((page + b" " * 20).replace(b"m", b"n"), only_images=True)
