@@ -3,13 +3,22 @@
 import io
 import math
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
 from PIL import Image
+from torch.nn.functional import interpolate
 
 AREA, RATIO = (0.9, 1.0), (3 / 4, 4 / 3)  # open_clip's RandomResizedCrop
 TRIES = 10
+END_OF_JPEG, TRAILER = b"\xff\xd9", 64  # some writers pad the end
+REDUCED = {
+    1: cv2.IMREAD_COLOR,
+    2: cv2.IMREAD_REDUCED_COLOR_2,
+    4: cv2.IMREAD_REDUCED_COLOR_4,
+    8: cv2.IMREAD_REDUCED_COLOR_8,
+}
 Pixels = npt.NDArray[np.uint8]
 
 
@@ -35,7 +44,7 @@ def random_square(data: bytes, side: int, crop_scale: float, generator: np.rando
     image = Image.open(io.BytesIO(data))
     square = scale * min(image.size)
     left, top = across * (image.width - square), down * (image.height - square)
-    return _cut(image, side, (left, top, square, square))
+    return _cut(data, image, side, (left, top, square, square))
 
 
 def random_resized(data: bytes, side: int, generator: np.random.Generator) -> Pixels:
@@ -52,22 +61,44 @@ def random_resized(data: bytes, side: int, generator: np.random.Generator) -> Pi
         across, down = generator.random(), generator.random()
         if width <= image.width and height <= image.height:
             left, top = across * (image.width - width), down * (image.height - height)
-            return _cut(image, side, (left, top, width, height))
+            return _cut(data, image, side, (left, top, width, height))
     width = min(image.width, image.height * RATIO[1])
     height = min(image.height, image.width / RATIO[0])
-    return _cut(image, side, ((image.width - width) / 2, (image.height - height) / 2, width, height))
+    return _cut(data, image, side, ((image.width - width) / 2, (image.height - height) / 2, width, height))
 
 
-def _cut(image: Image.Image, side: int, cut: tuple[float, float, float, float]) -> Pixels:
-    """Resize a cut (left, top, width, height); a JPEG is decoded at 1/2, 1/4 or 1/8 if that is no upscale."""
+def _cut(data: bytes, image: Image.Image, side: int, cut: tuple[float, float, float, float]) -> Pixels:
+    """Resize a cut (left, top, width, height), at whole pixels of what is decoded."""
     left, top, width, height = cut
-    whole = image.width
-    shrink = side / min(width, height)
-    image.draft("RGB", (int(image.width * shrink) + 1, int(image.height * shrink) + 1))
-    scale = image.width / whole
-    box = tuple(value * scale for value in (left, top, left + width, top + height))
-    inside = (box[0], box[1], min(box[2], image.width), min(box[3], image.height))
-    return np.asarray(image.convert("RGB").resize((side, side), Image.Resampling.BICUBIC, inside))
+    pixels = _decoded(data, image, min(width, height) / side)
+    scale = pixels.shape[1] / image.width
+    first_row, first_column = round(top * scale), round(left * scale)
+    last_row, last_column = round((top + height) * scale), round((left + width) * scale)
+    inside = pixels[
+        first_row : max(last_row, first_row + 1), first_column : max(last_column, first_column + 1)
+    ]
+    planes = torch.from_numpy(inside).permute(2, 0, 1)[None]
+    resized = interpolate(
+        planes, (side, side), mode="bicubic", antialias=True
+    )  # uint8: a third of PIL's time
+    return resized[0].permute(1, 2, 0).numpy()
+
+
+def _decoded(data: bytes, image: Image.Image, shrink: float) -> Pixels:
+    """Decode to uint8 RGB, (height, width, 3); a JPEG at 1/2, 1/4 or 1/8 if still `shrink` times as small.
+
+    A whole JPEG is OpenCV's, at two thirds of PIL's time; one without its end mark is
+    PIL's, which tells a truncated file from a whole one.
+    """
+    fraction = max(part for part in REDUCED if part <= max(1, shrink))
+    if image.format == "JPEG" and image.mode in ("RGB", "L") and END_OF_JPEG in data[-TRAILER:]:
+        pixels = cv2.imdecode(
+            np.frombuffer(data, np.uint8), REDUCED[fraction] | cv2.IMREAD_IGNORE_ORIENTATION
+        )
+        if pixels is None:
+            raise ValueError("OpenCV cannot decode this JPEG")
+        return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), np.uint8)
+    return np.array(image.convert("RGB"))
 
 
 def to_model(
