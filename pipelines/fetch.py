@@ -12,6 +12,7 @@ from pipelines.session import Session, Stage
 from wit_builder import storage, store
 from wit_builder.addresses import agent_with_contact
 from wit_builder.download import DownloadOptions
+from wit_builder.exclude import ExcludeList
 from wit_builder.fetch import FetchOptions
 from wit_builder.images import ImageOptions
 from wit_builder.manifest import require_complete, sum_footers
@@ -35,6 +36,11 @@ class FetchStageOptions:
         "At most so many URLs of a site in one round, if its rate allows as many in item_seconds.", 10_000
     )
     seed: int = option("Of the order in which a site's URLs are taken.", 0)
+    exclude: tuple[str, ...] = option(
+        "Files of uid:, url:, host:, sha256: and phash: lines that are never asked for or stored.",
+        (),
+        path=True,
+    )
     decoders: int = option("Processes that decode, for each work item.", 1, path=True)
     retry: str = option(
         "Fetch anew what failed: failed_to_download, failed_to_resize or both with a comma.", "", path=True
@@ -70,6 +76,7 @@ class FetchStageOptions:
             images=self.images,
             limits=self.limits,
             decoders=self.decoders,
+            exclude=self.exclude,
         )
 
 
@@ -84,7 +91,8 @@ def run(options: FetchStageOptions, session: Session) -> dict[str, Any]:
     parts = list_parts(options.pairs)
     some_urls = _some_urls(parts)
     agent_with_contact(options.contact, some_urls)  # no site of others without one
-    stage = Stage("fetch", options.output, options, {"pairs": pairs["fingerprint"]}, session)
+    inputs = {"pairs": pairs["fingerprint"], "exclude": ExcludeList.read(options.exclude).digest}
+    stage = Stage("fetch", options.output, options, inputs, session)
     if not session.dry_run:
         request_retry(options.output, parse_statuses(options.retry))
     if not stage.begin(f"{pairs['counts']['rows_out']:,} pairs"):

@@ -1,5 +1,6 @@
 """Image store -> mixed, deduplicated WebDataset shards with Parquet sidecars."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,7 +67,10 @@ def run(options: ShardsOptions, session: Session) -> dict[str, Any]:
     drop_near = options.near_duplicates == "drop"
     compare = drop_near or options.holdout > 0
     parts = steps.keep_one_per_image(
-        merge_texts=options.merge_texts, holdout=options.holdout, compare=compare
+        merge_texts=options.merge_texts,
+        honour_pages=_honours_pages(fetched),
+        holdout=options.holdout,
+        compare=compare,
     )
     summary = sum_footers(parts)
     if compare:
@@ -84,6 +88,12 @@ def run(options: ShardsOptions, session: Session) -> dict[str, Any]:
     done = stage.finish(summary.then(sum_footers(sidecars)), sidecars, facts, rows)
     steps.clear()
     return done
+
+
+def _honours_pages(fetched: Mapping[str, Any]) -> bool:
+    """Tell whether the fetch was told to honour what pages say of their images."""
+    honoured: list[str] = fetched["options"].get("rights", {}).get("honour", ["page"])
+    return "page" in honoured
 
 
 def _sizes(dataset: str, sidecars: list[str], plan: ShardPlan) -> dict[str, int]:

@@ -74,7 +74,9 @@ class ShardsSteps:
         names = self._names(folder, len(parts))
         return [WorkItem((part,), name) for part, name in zip(parts, names, strict=True)]
 
-    def keep_one_per_image(self, *, merge_texts: bool, holdout: float, compare: bool) -> list[str]:
+    def keep_one_per_image(
+        self, *, merge_texts: bool, honour_pages: bool, holdout: float, compare: bool
+    ) -> list[str]:
         """Drop opted-out rows and exact duplicates; give the parts of what stays."""
         groups = keys.group_parts(self.indexes, self._rows, self._rows_per_item)
         names = self._names("by-image", len(groups))
@@ -84,9 +86,8 @@ class ShardsSteps:
             "Divide rows by image", DivideRows(by_image, self._buckets, schemas.FETCHED_IMAGE), items
         )
         divided = Divided(self._folder("by-image"), len(groups), schemas.FETCHED_IMAGE)
-        make = KeepOnePerImage(
-            divided, self.seed, merge_texts, holdout, self._ranges if compare else 0, self.rejects
-        )
+        ranges = self._ranges if compare else 0
+        make = KeepOnePerImage(divided, self.seed, merge_texts, honour_pages, holdout, ranges, self.rejects)
         unique = self._names("unique", self._buckets)
         self.stage.build_parts("Keep one per image", make, [WorkItem((), name) for name in unique])
         return unique

@@ -28,6 +28,7 @@ _ASK_AGAIN = _BUSY | {502, 504}
 _PASSING = frozenset({FetchError.CONNECTION_RESET, FetchError.INCOMPLETE_BODY})
 _MAX_URL = 8_000  # characters
 _CHUNK = 1 << 16  # bytes
+_ROBOTS = "/robots.txt"  # its beginning holds, however long it says it is: RFC 9309 2.5
 _FIRST_PAUSE = 0.5  # seconds before the first retry, doubled each time
 
 
@@ -308,7 +309,7 @@ class Downloader:
         encoding = response.headers.get("Content-Encoding", "").strip().lower()
         if encoding in ("br", "zstd", "compress", "deflate"):  # not asked for
             return FetchError.BAD_RESPONSE
-        if (response.content_length or 0) > limit:
+        if (response.content_length or 0) > limit and response.url.path != _ROBOTS:
             return FetchError.TOO_LARGE
         gunzip = zlib.decompressobj(zlib.MAX_WBITS | 16) if encoding in ("gzip", "x-gzip") else None
         async for chunk in response.content.iter_chunked(_CHUNK):

@@ -23,7 +23,9 @@ def bucket_of(batch: pa.RecordBatch, buckets: int) -> Rows:
     return (np.frombuffer(bytes.fromhex(heads), ">u8") % np.uint64(buckets)).astype(np.int64)
 
 
-def keep_one_per_image(rows: pa.Table, seed: int, *, merge_texts: bool) -> tuple[pa.Table, pa.Table]:
+def keep_one_per_image(
+    rows: pa.Table, seed: int, *, merge_texts: bool, honour_pages: bool = True
+) -> tuple[pa.Table, pa.Table]:
     """Keep one pair per image and none that its owner refuses.
 
     Of the pairs whose images have the same bytes the one with the smallest
@@ -33,11 +35,14 @@ def keep_one_per_image(rows: pa.Table, seed: int, *, merge_texts: bool) -> tuple
         rows: in `schemas.FETCHED_IMAGE`, a bounded number.
         seed: of the hash.
         merge_texts: keep the texts of the others beside it.
+        honour_pages: a pair goes whose page opts out.
 
     Returns:
         The rows that stay, in `schemas.UNIQUE_IMAGE` and sorted by uid; the others with their `drop_reason`.
     """
-    refused = pc.or_(pc.is_valid(rows.column("opt_out")), pc.is_valid(rows.column("rights")))
+    refused = pc.is_valid(rows.column("rights"))
+    if honour_pages:
+        refused = pc.or_(refused, pc.is_valid(rows.column("opt_out")))
     allowed = rows.filter(pc.invert(refused)).sort_by("uid")
     best = _best(allowed, seed)
     stays = pa.array(best == np.arange(len(best)))

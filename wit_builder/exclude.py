@@ -25,6 +25,9 @@ from wit_builder.errors import UserError
 EXCLUDE_FILE = "exclude.txt"
 """Name of the list that a store keeps of what was purged from it."""
 
+EXCLUDED = "excluded"
+"""What the store says of a pair that a list names, instead of asking for its image."""
+
 _SHAPES = {
     "uid": re.compile(r"[0-9a-f]{32}"),
     "url": re.compile(r"https?://\S+"),
@@ -94,9 +97,23 @@ class ExcludeList:
         """
         found = pa.nulls(rows.num_rows, pa.string())
         for kind, find in self._finders().items():
-            if self.of(kind):
+            if self.of(kind) and kind in (*rows.column_names, "host"):
                 found = pc.coalesce(found, find(kind, rows))
         return found
+
+    def names_image(self, sha256: str, phash: str) -> bool:
+        """Tell whether an image is listed by its bytes or its hash.
+
+        Args:
+            sha256: of the bytes, in hex.
+            phash: PDQ, in hex.
+        """
+        if sha256 in self.of("sha256"):
+            return True
+        if not self.of("phash"):
+            return False
+        rows = pa.table({"url": [""], "phash": [phash]})
+        return bool(self._hashes("phash", rows).null_count == 0)
 
     def _finders(self) -> Mapping[str, Callable[[str, pa.Table], pa.Array]]:
         return {**dict.fromkeys(_COLUMNS, self._equal), "host": self._hosts, "phash": self._hashes}

@@ -1,5 +1,6 @@
 """`wit fetch` as a whole: rounds, retry, rights, a disk that is full; real Beam, real HTTP."""
 
+import hashlib
 import io
 import resource
 import signal
@@ -93,6 +94,22 @@ def test_every_pair_has_an_outcome_and_every_url_one_request(tmp_path: Path) -> 
     assert done["counts"]["rows_out"] == len({row["uid"] for row in rows_of(tmp_path / "out")}) == 80
     assert done["counts"]["counters"] == {"http 404": 20, "success": 60}
     assert len(images_in(tmp_path / "out")) == 60
+
+
+def test_what_a_list_names_is_never_asked_for_or_stored(tmp_path: Path) -> None:
+    with pages({f"/{n}.jpg": jpeg(n) for n in range(6)}) as server:
+        urls = image_urls(server, 6)
+        pairs = write_pairs(tmp_path / "pairs", urls, texts=2)
+        entries = [f"url:{urls[0]}", f"uid:{uid_of(urls[1], 'text 0')}"]
+        entries.append(f"sha256:{hashlib.sha256(jpeg(2)).hexdigest()}")
+        (tmp_path / "list.txt").write_text("\n".join(entries))
+        done = run(pairs, tmp_path / "out", exclude=[str(tmp_path / "list.txt")])
+    assert "/0.jpg" not in server.requests
+    assert done["counts"]["counters"] == {"excluded": 5, "success": 7}
+    stored = {(row["url"], row["text"]) for row in rows_of(tmp_path / "out") if row["store_file"]}
+    assert stored == {(url, text) for url in urls[3:] for text in ("text 0", "text 1")} | {
+        (urls[1], "text 1")
+    }
 
 
 def test_a_site_with_many_urls_takes_several_rounds(tmp_path: Path) -> None:

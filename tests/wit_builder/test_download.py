@@ -200,6 +200,13 @@ def test_a_declared_length_over_the_limit_is_not_read() -> None:
     assert (response.error, response.body) == (FetchError.TOO_LARGE, b"")
 
 
+def test_a_robots_txt_is_read_up_to_the_limit_whatever_it_declares() -> None:
+    long = sends_forever(b"HTTP/1.1 200 OK\r\nContent-Length: 999999999999\r\n\r\n", b"x" * 65536)
+    with raw(long) as server:
+        response = get(server.url("/robots.txt"))
+    assert (response.error, len(response.body)) == (FetchError.TOO_LARGE, 100_000)
+
+
 def test_a_gzip_bomb_is_cut_at_the_decoded_size() -> None:
     bomb = gzip.compress(b"\0" * 50_000_000)
     with pages({"/": web.Response(body=bomb, headers={"Content-Encoding": "gzip"})}) as server:

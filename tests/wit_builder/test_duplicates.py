@@ -41,6 +41,8 @@ def test_one_pair_stays_per_image_and_refusals_go(index: pa.Table) -> None:
     rows, rejected = keep_one_per_image(refused, 0, merge_texts=True)
     assert (rows.num_rows, reasons(rejected)) == (0, {"opted_out": 75})
     assert rejected.num_rows == 75
+    rows, _ = keep_one_per_image(refused, 0, merge_texts=True, honour_pages=False)
+    assert rows.num_rows == 65
 
 
 @given(st.lists(st.sampled_from(["aa" * 32, "bb" * 32, "cc" * 32, None]), max_size=40), st.integers(0, 9))

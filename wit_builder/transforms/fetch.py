@@ -16,6 +16,7 @@ import pyarrow as pa
 from wit_builder import rounds, schemas, storage, store
 from wit_builder.addresses import agent_with_contact
 from wit_builder.download import Downloader, DownloadOptions
+from wit_builder.exclude import EXCLUDED, ExcludeList
 from wit_builder.fetch import FetchedBytes, FetchOptions, fetch_images
 from wit_builder.hashing import UInt64s
 from wit_builder.images import ImageFailure, ImageOptions, ProcessedImage
@@ -179,6 +180,8 @@ class FetchSettings:
     limits: DecodeLimits
     decoders: int
     """Child processes that decode, for each work item."""
+    exclude: tuple[str, ...] = ()
+    """Exclude lists."""
 
 
 @dataclass
@@ -190,13 +193,15 @@ class FetchImages:
     """The seed and the sites; its marks do not count."""
 
     def setup(self) -> None:
-        """Nothing: the decoders are children of a work item."""
+        """Read the exclude lists; the decoders are children of a work item."""
+        self._exclude = ExcludeList.read(self.settings.exclude)
 
     def run(self, item: WorkItem) -> PartSummary:
         """Fetch one item: each URL once, however many pairs share it."""
         plan = item.inputs[0]
-        rows = read_table(plan).to_pylist()
-        requests = self._requests(rows)
+        table = read_table(plan)
+        rows, entries = table.to_pylist(), self._exclude.grounds(table).to_pylist()
+        requests = self._requests([row for row, entry in zip(rows, entries, strict=True) if not entry])
         agent_with_contact(self.settings.contact, requests)  # no site of others without one
         require_names(requests)
         folder, _, name = item.output.removesuffix(".parquet").rpartition("/")
@@ -206,7 +211,9 @@ class FetchImages:
                 outcomes = asyncio.run(self._fetch_all(requests, writer))
             _write_left(left_path(plan), rounds.first_left(requests, outcomes, self.order))
             located = [
-                _index_row(row, outcomes[row["url"]], tars[0]) for row in rows if row["url"] in outcomes
+                _index_row(row, _EXCLUDED if entry else outcomes[row["url"]], tars[0])
+                for row, entry in zip(rows, entries, strict=True)
+                if entry or row["url"] in outcomes
             ]
             summary = PartSummary(len(located), len(located), counters=outcome_counts(located))
             store.commit_index(folder, name, pa.Table.from_pylist(located, schemas.FETCHED_IMAGE), summary)
@@ -238,7 +245,7 @@ class FetchImages:
                         fetched = await anext(results, None)
                     if fetched is None:
                         return
-                    outcomes[fetched.url] = await _store_image(fetched, decoder, writer, settings.images)
+                    outcomes[fetched.url] = await self._store_image(fetched, decoder, writer)
 
             with ExitStack() as children:
                 async with aclosing(results):
@@ -246,27 +253,30 @@ class FetchImages:
                     await asyncio.gather(*(decode_some(children.enter_context(one)) for one in decoders))
         return outcomes
 
+    async def _store_image(
+        self, fetched: FetchedBytes, decoder: Decoder, writer: store.StoreWriter
+    ) -> dict[str, Any]:
+        """Decode, resize and store one image; give the index columns that tell of it."""
+        outcome: dict[str, Any] = {
+            "status": fetched.status.value,
+            "error_message": fetched.error_message,
+            "rights": fetched.rights,
+            "rights_set_aside": fetched.rights_set_aside,
+            "fetched_at": fetched.fetched_at,
+        }
+        if fetched.status is not Status.SUCCESS:
+            return outcome
+        image = await asyncio.to_thread(decoder.process, fetched.body)
+        if isinstance(image, ImageFailure):
+            return {**outcome, "status": Status.FAILED_TO_RESIZE.value, "error_message": image.error.value}
+        if self._exclude.names_image(image.sha256, image.phash):
+            return {**outcome, **_EXCLUDED}
+        place = writer.append(image.data, self.settings.images.encode_format)
+        told = {name: getattr(image, name) for name in _TOLD}
+        return {**outcome, **told, "store_offset": place.offset, "store_size": place.size}
 
-async def _store_image(
-    fetched: FetchedBytes, decoder: Decoder, writer: store.StoreWriter, options: ImageOptions
-) -> dict[str, Any]:
-    """Decode, resize and store one image; give the index columns that tell of it."""
-    outcome: dict[str, Any] = {
-        "status": fetched.status.value,
-        "error_message": fetched.error_message,
-        "rights": fetched.rights,
-        "rights_set_aside": fetched.rights_set_aside,
-        "fetched_at": fetched.fetched_at,
-    }
-    if fetched.status is not Status.SUCCESS:
-        return outcome
-    image = await asyncio.to_thread(decoder.process, fetched.body)
-    if isinstance(image, ImageFailure):
-        return {**outcome, "status": Status.FAILED_TO_RESIZE.value, "error_message": image.error.value}
-    place = writer.append(image.data, options.encode_format)
-    told = {name: getattr(image, name) for name in _TOLD}
-    return {**outcome, **told, "store_offset": place.offset, "store_size": place.size}
 
+_EXCLUDED = {"status": Status.FAILED_TO_DOWNLOAD.value, "error_message": EXCLUDED}
 
 _TOLD = tuple(name for name in ProcessedImage.__dataclass_fields__ if name != "data")
 """Columns of the index that are fields of an image."""

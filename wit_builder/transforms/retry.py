@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from wit_builder import schemas, storage, store
-from wit_builder.parts import PartSummary, read_table, write_table
+from wit_builder.parts import PartSummary, read_summary, read_table, write_table
 from wit_builder.transforms.fetch import outcome_counts
 from wit_builder.transforms.parts import WorkItem
 
@@ -44,9 +44,11 @@ class DropFailed:
     def run(self, item: WorkItem) -> PartSummary:
         """Rewrite one index in its place."""
         index = item.inputs[0]
-        rows = read_table(index)
+        rows, before = read_table(index), read_summary(index)
         kept = rows.filter(pc.invert(_has_status(rows, self.statuses)))
-        summary = PartSummary(kept.num_rows, kept.num_rows, counters=outcome_counts(kept.to_pylist()))
+        rows_in = kept.num_rows + sum(before.dropped.values())  # a purge may have dropped some
+        counts = outcome_counts(kept.to_pylist())
+        summary = PartSummary(rows_in, kept.num_rows, before.dropped, counts)
         folder, name = index.rpartition("/")[0], storage.basename(index).removesuffix(".parquet")
         store.commit_index(folder, name, kept, summary)
         write_table(item.output, kept.slice(0, 0), PartSummary())

@@ -64,6 +64,8 @@ class KeepOnePerImage:
     divided: Divided
     seed: int
     merge_texts: bool
+    honour_pages: bool
+    """A pair goes whose page opts out."""
     holdout_share: float
     ranges: int
     """Parts that the values of a band are cut into; 0: hashes are not compared."""
@@ -75,7 +77,9 @@ class KeepOnePerImage:
     def run(self, item: WorkItem) -> PartSummary:
         """Make one bucket's part."""
         rows = self.divided.rows(index_of(item.output))
-        unique, rejected = keep_one_per_image(rows, self.seed, merge_texts=self.merge_texts)
+        unique, rejected = keep_one_per_image(
+            rows, self.seed, merge_texts=self.merge_texts, honour_pages=self.honour_pages
+        )
         if self.ranges:
             held = are_held_out(unique.column("uid"), self.holdout_share, self.seed)
             keys = near_duplicates.keys_of(unique, held, self.seed)
