@@ -1,31 +1,49 @@
-"""Evaluation: a model and task folders in, `eval.json` out.
+"""Evaluation: a model and data sets in, `eval.json` out.
 
-`eval.json` is `{"results": [...]}`, one entry a task with clip_benchmark's keys
-(dataset, model, pretrained, task, metrics, language), and chance beside them.
+`eval.json` is `{"results": [...]}`, one entry a data set and task with
+clip_benchmark's keys (dataset, model, pretrained, task, metrics, language), and
+chance, 95 % intervals and counts beside them.
 """
 
 import hashlib
 import json
-from collections import Counter
+from collections.abc import Iterator
 from dataclasses import asdict
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple, Protocol
 
-import torch
-
+from trainer import tasks
 from trainer.checkpoint import checkpoint_path
 from trainer.distributed import local_device
-from trainer.encode import EncodedImages, Encoder
-from trainer.models import LoadedModel, load_model
+from trainer.encode import Encoder
+from trainer.models import load_model
 from trainer.options import EvalOptions
 from trainer.progress import reporting
-from trainer.retrieval import best_ranks, chance_metrics, retrieval_examples, retrieval_metrics
+from trainer.registry import locate, open_split, open_test_set
 from trainer.runs import finish, is_complete, write_json
-from trainer.shard_index import ShardIndex, index_shards
-from trainer.zeroshot import class_features, zeroshot_chance, zeroshot_metrics
-from wit_builder.storage import UserError, basename, join, open_read, read_bytes
+from trainer.shard_index import index_shards
+from trainer.sources import Source
+from wit_builder.storage import UserError, basename, exists, join, open_read, read_bytes
 
 REPORT = "eval.json"
-CLASS_NAMES, TEMPLATES = "classnames.txt", "zeroshot_classification_templates.txt"
+OVERLAP_BY = ("phash", "embedding")
+VALIDATION = ("val", "validation")
+
+
+class Run(Protocol):
+    """Does a task with a model."""
+
+    def __call__(self, encoder: Encoder) -> dict[str, Any]:
+        """Give the task's part of its entry."""
+
+
+class Task(NamedTuple):
+    """Something to do: of which kind, on which data set, its images' digest, and how."""
+
+    kind: str
+    dataset: str
+    digest: str
+    run: Run
 
 
 def evaluate(options: EvalOptions) -> dict[str, Any]:
@@ -35,14 +53,13 @@ def evaluate(options: EvalOptions) -> dict[str, Any]:
         what lies in eval.json.
 
     Raises:
-        UserError: no task, a model or folder that cannot be read, or another run's output folder.
+        UserError: no task, a model or data set that cannot be read, or another run's output folder.
     """
-    tasks = {"zeroshot": (options.zeroshot, "cls"), "retrieval": (options.retrieval, "txt")}
-    indexes = {task: index_shards(folder, target) for task, (folder, target) in tasks.items() if folder}
-    if not indexes:
-        raise UserError("no task is given; give a folder as zeroshot or as retrieval")
-    identity = {"checkpoint": checkpoint_identity(options.checkpoint)}
-    identity |= {task: index.digest() for task, index in indexes.items()}
+    _check(options)
+    todo = list(_tasks(options))
+    identity: dict[str, Any] = {"checkpoint": checkpoint_identity(options.checkpoint), **_settings(options)}
+    for task in todo:
+        identity.setdefault(task.kind, {})[task.dataset] = task.digest
     with reporting(quiet=False) as reporter:
         if is_complete(options.output, identity):
             reporter.say(f"{options.output} is complete: nothing to do")
@@ -51,70 +68,86 @@ def evaluate(options: EvalOptions) -> dict[str, Any]:
         device = local_device()
         loaded = load_model(options.checkpoint, device)
         encoder = Encoder(loaded, device, options.batch_size, options.workers)
-        run = {"zeroshot": evaluate_zeroshot, "retrieval": evaluate_retrieval}
+        model = {"model": loaded.name, "pretrained": loaded.pretrained, "language": "en"}
         results = []
-        for task, index in indexes.items():
-            folder = str(tasks[task][0])
-            results.append(_entry(folder, loaded) | run[task](encoder, index, folder))
-            reporter.say(f"{results[-1]['task']} {results[-1]['metrics']} chance {results[-1]['chance']}")
+        for task in todo:
+            results.append({"dataset": task.dataset, **model, **task.run(encoder)})
+            reporter.say(f"{task.dataset}: {results[-1]['task']} {results[-1]['metrics']}")
         write_json(join(options.output, REPORT), {"results": results})
         manifest = {"stage": "eval", "options": asdict(options), "identity": identity}
-        finish(options.output, manifest | {"counts": {entry["task"]: entry["counts"] for entry in results}})
+        finish(options.output, manifest | {"counts": _counts(results)})
         return {"results": results}
 
 
-def evaluate_zeroshot(encoder: Encoder, index: ShardIndex, folder: str) -> dict[str, Any]:
-    """Classify a folder's images by its class names and templates.
-
-    Raises:
-        UserError: a template without `{c}`, a class that is no number of a class name, or no readable image.
-    """
-    class_names = _lines(join(folder, CLASS_NAMES))
-    templates = _lines(join(folder, TEMPLATES))
-    if without := [template for template in templates if "{c}" not in template]:
-        raise UserError(f"{join(folder, TEMPLATES)}: {without[0]!r} lacks {{c}}, the place of the class name")
-    images = _readable(encoder.images(index), folder)
-    classes = [target.strip() for target in images.targets]
-    if wrong := [c for c in classes if not c.isdecimal() or int(c) >= len(class_names)]:
-        known = f"0 to {len(class_names) - 1}, the lines of {CLASS_NAMES}"
-        raise UserError(f"{folder} has a class {wrong[0]!r}; correct the .cls members to {known}")
-    labels = torch.tensor([int(c) for c in classes])
-    logits = images.features @ class_features(encoder.texts, class_names, templates).T  # (n, classes)
-    return {
-        "task": "zeroshot_classification",
-        "metrics": zeroshot_metrics(logits, labels),
-        "chance": zeroshot_chance(labels, len(class_names)),
-        "counts": {"images": len(labels), "classes": len(class_names), **_left_out(images, index)},
-    }
+def _check(options: EvalOptions) -> None:
+    if not (options.zeroshot or options.retrieval or options.probe or options.few_shot):
+        raise UserError("no task is given; give a data set as zeroshot, retrieval, probe or few_shot")
+    if options.overlap_by not in OVERLAP_BY:
+        raise UserError(f"overlap_by is {options.overlap_by!r}; use one of {', '.join(OVERLAP_BY)}")
+    if options.seeds < 1:
+        raise UserError(f"seeds is {options.seeds}; give 1 or more")
 
 
-def evaluate_retrieval(encoder: Encoder, index: ShardIndex, folder: str) -> dict[str, Any]:
-    """Find each image by its captions and the other way round; each line of a text is one caption.
+def _settings(options: EvalOptions) -> dict[str, Any]:
+    """Give the options that change a result, where they are not the ordinary ones."""
+    settings: dict[str, Any] = {}
+    if options.prompt_ablation:
+        settings["prompt_ablation"] = True
+    if options.overlap:
+        training = index_shards(options.overlap, "txt").digest()
+        settings["overlap"] = {"training": training, "by": options.overlap_by}
+    if options.few_shot:
+        settings["seeds"] = options.seeds
+    return settings
 
-    Raises:
-        UserError: no readable image.
-    """
-    images = _readable(encoder.images(index), folder)
-    captions_of = [target.strip().splitlines() or [""] for target in images.targets]
-    captions = [caption for group in captions_of for caption in group]
-    per_image = torch.tensor([len(group) for group in captions_of])
-    image_group = torch.arange(len(per_image))
-    text_group = image_group.repeat_interleave(per_image)  # (texts): the image of each text
-    text_features = encoder.texts(captions)
-    ranks_of_images = best_ranks(text_features, images.features, text_group, image_group)
-    ranks_of_texts = best_ranks(images.features, text_features, image_group, text_group)
-    examples = retrieval_examples(images.features, text_features, captions, ranks_of_images)
-    for example in examples:
-        example["images"] = [index.key(images.numbers[place]) for place in example["images"]]
-    duplicates = sum(count for count in Counter(captions).values() if count > 1)
-    counts = {"images": len(per_image), "captions": len(captions), "duplicate_captions": duplicates}
-    return {
-        "task": "zeroshot_retrieval",
-        "metrics": retrieval_metrics(ranks_of_images, ranks_of_texts),
-        "chance": chance_metrics(per_image),
-        "counts": {**counts, **_left_out(images, index)},
-        "examples": examples,
-    }
+
+def _tasks(options: EvalOptions) -> Iterator[Task]:
+    """Open every data set, so that a wrong one is told before anything is computed."""
+    root = options.data_root
+    for spec in options.zeroshot:
+        test_set = open_test_set(spec, root)
+        run = partial(
+            tasks.zeroshot,
+            test_set=test_set,
+            ablation=options.prompt_ablation,
+            overlap=options.overlap,
+            overlap_by=options.overlap_by,
+        )
+        yield Task("zeroshot", test_set.name, test_set.images.digest(), run)
+    for folder in options.retrieval:
+        index = index_shards(folder, "txt")
+        run = partial(tasks.retrieval, index=index, folder=folder)
+        yield Task("retrieval", basename(folder), index.digest(), run)
+    for spec in options.probe:
+        test_set, (train, _) = open_test_set(spec, root), open_split(spec, "train", root)
+        validation = _validation(spec, root)
+        run = partial(tasks.probe, test_set=test_set, train=train, validation=validation, seed=0)
+        yield Task("probe", test_set.name, _digests(train, validation, test_set.images), run)
+    for spec in options.few_shot:
+        test_set, (train, _) = open_test_set(spec, root), open_split(spec, "train", root)
+        run = partial(tasks.few_shot_probe, test_set=test_set, train=train, seeds=options.seeds)
+        yield Task("few_shot", test_set.name, _digests(train, test_set.images), run)
+
+
+def _validation(spec: str, root: str | None) -> Source | None:
+    """Open the validation split of a folder that has one beside the split that is scored."""
+    place = locate(spec, root)
+    for split in VALIDATION:
+        if exists(join(place, split)) and exists(join(place, "test")):
+            return open_split(spec, split, root)[0]
+    return None
+
+
+def _digests(*sources: Source | None) -> str:
+    digests = [source.digest() for source in sources if source is not None]
+    return hashlib.sha256("".join(digests).encode()).hexdigest()
+
+
+def _counts(results: list[dict[str, Any]]) -> dict[str, Any]:
+    counts: dict[str, Any] = {}
+    for entry in results:
+        counts.setdefault(entry["task"], {})[entry["dataset"]] = entry["counts"]
+    return counts
 
 
 def checkpoint_identity(source: str) -> str:
@@ -124,25 +157,3 @@ def checkpoint_identity(source: str) -> str:
         return source
     with open_read(path) as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()  # type: ignore[arg-type]
-
-
-def _entry(folder: str, loaded: LoadedModel) -> dict[str, Any]:
-    names = {"dataset": basename(folder), "model": loaded.name, "pretrained": loaded.pretrained}
-    return {**names, "language": "en"}
-
-
-def _lines(path: str) -> list[str]:
-    lines = [line.strip() for line in read_bytes(path).decode("utf-8").splitlines() if line.strip()]
-    if not lines:
-        raise UserError(f"{path} is empty; give one entry a line")
-    return lines
-
-
-def _readable(images: EncodedImages, folder: str) -> EncodedImages:
-    if not images.numbers:
-        raise UserError(f"no image of {folder} can be read; write its shards again")
-    return images
-
-
-def _left_out(images: EncodedImages, index: ShardIndex) -> dict[str, int]:
-    return {"skipped": len(images.skipped), "incomplete": index.incomplete}

@@ -85,7 +85,7 @@ class EvalOptions:
         default=False, metadata={"help": "zero-shot also by the bare class name and by one template"}
     )
     overlap: str | None = field(
-        default=None, metadata={"help": "training shards whose near-duplicates to look for in zeroshot's images"}
+        default=None, metadata={"help": "training shards; tells which of zeroshot's images they hold"}
     )
     overlap_by: str = field(
         default="phash", metadata={"help": "near by phash (PDQ) or embedding (the model's, cosine 0.95)"}

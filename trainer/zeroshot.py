@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch.nn import functional
 
-LARGEST_K = 5
+from trainer.metrics import LARGEST_K
 
 
 def class_features(
@@ -24,26 +24,6 @@ def class_features(
     prompts = [template.replace("{c}", name) for name in class_names for template in templates]
     features = encode(prompts).view(len(class_names), len(templates), -1)
     return functional.normalize(features.mean(dim=1), dim=-1)
-
-
-def zeroshot_metrics(logits: torch.Tensor, labels: torch.Tensor) -> dict[str, float]:
-    """Give acc1, acc5 (with at least 5 classes) and mean_per_class_recall.
-
-    The recall is averaged over the classes that occur (scikit-learn's balanced
-    accuracy, clip_benchmark's mean_per_class_recall). A tie counts as wrong.
-
-    Args:
-        logits: float, (n, classes).
-        labels: int64, (n,).
-    """
-    own = logits.gather(1, labels[:, None])
-    ahead = (logits >= own).sum(dim=1) - 1  # the label itself is not ahead
-    right = (ahead == 0).double()
-    recalls = [right[labels == label].mean() for label in torch.unique(labels)]
-    metrics = {"acc1": right.mean().item(), "mean_per_class_recall": torch.stack(recalls).mean().item()}
-    if logits.shape[1] >= LARGEST_K:
-        metrics["acc5"] = (ahead < LARGEST_K).double().mean().item()
-    return metrics
 
 
 def zeroshot_chance(labels: torch.Tensor, classes: int) -> dict[str, float]:

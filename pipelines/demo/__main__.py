@@ -70,8 +70,8 @@ def run(output: Path, session: Session) -> dict[str, Any]:
         EvalOptions(
             checkpoint=str(output / "train"),
             output=str(output / "eval"),
-            zeroshot=str(output / "zeroshot"),
-            retrieval=str(holdout),
+            zeroshot=(str(output / "zeroshot"),),
+            retrieval=(str(holdout),),
         )
     )
     summary = {**summarize(output), "dataset": checked}

@@ -119,7 +119,10 @@ def test_a_step_is_trained_and_evaluated(finished: Path) -> None:
     assert json.loads(line)["loss"] > 0
     holdout = finished / "shards" / "holdout"
     options = EvalOptions(
-        checkpoint=str(finished / "train"), output=str(finished / "eval"), retrieval=str(holdout), workers=0
+        checkpoint=str(finished / "train"),
+        output=str(finished / "eval"),
+        retrieval=(str(holdout),),
+        workers=0,
     )
     (entry,) = evaluate(options)["results"]
     held_out = sum(json.loads((holdout / "sizes.json").read_text()).values())

@@ -1,7 +1,9 @@
+import io
 import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -41,7 +43,7 @@ def options(checkpoint: str, folder: Path, **values: Any) -> EvalOptions:
 def test_both_tasks_with_the_keys_of_clip_benchmark(checkpoint: str, tmp_path: Path) -> None:
     zeroshot = zeroshot_folder(tmp_path / "colours")
     retrieval = write_shards(tmp_path / "holdout", (10, 4), broken=frozenset({12}))
-    report = evaluate(options(checkpoint, tmp_path, zeroshot=zeroshot, retrieval=retrieval))
+    report = evaluate(options(checkpoint, tmp_path, zeroshot=(zeroshot,), retrieval=(retrieval,)))
     assert json.loads((tmp_path / "eval" / "eval.json").read_text()) == report
     assert (tmp_path / "eval" / "_SUCCESS").exists()
     first, second = report["results"]
@@ -71,7 +73,7 @@ def test_batch_size_changes_nothing(checkpoint: str, tmp_path: Path) -> None:
     for size in (1, 64):
         output = str(tmp_path / str(size))
         values = EvalOptions(
-            checkpoint=checkpoint, output=output, zeroshot=zeroshot, batch_size=size, workers=0
+            checkpoint=checkpoint, output=output, zeroshot=(zeroshot,), batch_size=size, workers=0
         )
         reports.append(evaluate(values))
     assert reports[0] == reports[1]
@@ -83,7 +85,7 @@ def test_each_line_is_a_caption(checkpoint: str, tmp_path: Path) -> None:
         members[f"{number}.jpg"] = jpeg(number)
         members[f"{number}.txt"] = f"{COLOURS[number]}\na square\n".encode()
     write_tar(tmp_path / "multi" / "0.tar", members)
-    (result,) = evaluate(options(checkpoint, tmp_path, retrieval=str(tmp_path / "multi")))["results"]
+    (result,) = evaluate(options(checkpoint, tmp_path, retrieval=(str(tmp_path / "multi"),)))["results"]
     assert result["counts"]["captions"] == 6
     assert result["counts"]["duplicate_captions"] == 3
     assert result["chance"]["text_retrieval_recall@1"] == pytest.approx(1 / 3)
@@ -93,11 +95,11 @@ def test_done_is_done_and_another_task_is_refused(
     checkpoint: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     zeroshot = zeroshot_folder(tmp_path / "colours")
-    report = evaluate(options(checkpoint, tmp_path, zeroshot=zeroshot))
-    assert evaluate(options(checkpoint, tmp_path, zeroshot=zeroshot)) == report
+    report = evaluate(options(checkpoint, tmp_path, zeroshot=(zeroshot,)))
+    assert evaluate(options(checkpoint, tmp_path, zeroshot=(zeroshot,))) == report
     assert "is complete: nothing to do" in capsys.readouterr().err
     with pytest.raises(UserError, match="holds a run with zeroshot"):
-        evaluate(options(checkpoint, tmp_path, zeroshot=zeroshot_folder(tmp_path / "other", 10)))
+        evaluate(options(checkpoint, tmp_path, zeroshot=(zeroshot_folder(tmp_path / "other", 10),)))
 
 
 def test_bad_input(checkpoint: str, tmp_path: Path) -> None:
@@ -105,17 +107,77 @@ def test_bad_input(checkpoint: str, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no task is given"):
         evaluate(options(checkpoint, tmp_path))
     with pytest.raises(UserError, match="'ViT-B-23' is neither a file nor an open_clip model; did you mean"):
-        evaluate(options("ViT-B-23", tmp_path, zeroshot=str(zeroshot)))
+        evaluate(options("ViT-B-23", tmp_path, zeroshot=(str(zeroshot),)))
     (zeroshot / "zeroshot_classification_templates.txt").write_text("a photo\n")
     with pytest.raises(UserError, match=r"'a photo' lacks \{c\}"):
-        evaluate(options(checkpoint, tmp_path, zeroshot=str(zeroshot)))
+        evaluate(options(checkpoint, tmp_path, zeroshot=(str(zeroshot),)))
     (zeroshot / "zeroshot_classification_templates.txt").write_text("{c}\n")
     (zeroshot / "classnames.txt").write_text("red\nlime\n")
     with pytest.raises(UserError, match="has a class '2'; correct the .cls members to 0 to 1"):
-        evaluate(options(checkpoint, tmp_path, zeroshot=str(zeroshot)))
+        evaluate(options(checkpoint, tmp_path, zeroshot=(str(zeroshot),)))
     with pytest.raises(UserError, match="MODEL:"):
         torch.save({"state_dict": {}}, tmp_path / "foreign.pt")
-        evaluate(options(str(tmp_path / "foreign.pt"), tmp_path, zeroshot=str(zeroshot)))
+        evaluate(options(str(tmp_path / "foreign.pt"), tmp_path, zeroshot=(str(zeroshot),)))
     broken = write_shards(tmp_path / "broken", (2,), broken=frozenset({0, 1}))
     with pytest.raises(UserError, match="no image of .*broken can be read"):
-        evaluate(options(checkpoint, tmp_path, retrieval=broken))
+        evaluate(options(checkpoint, tmp_path, retrieval=(broken,)))
+
+
+def divided_folder(folder: Path) -> str:
+    """Write colours in CLIP_benchmark's layout, with a train split."""
+    for split, count in (("train", 48), ("test", 12)):
+        zeroshot_folder(folder, count)
+        (folder / split).mkdir()
+        (folder / "0.tar").rename(folder / split / "0.tar")
+    return str(folder)
+
+
+def test_probe_and_few_shot(checkpoint: str, tmp_path: Path) -> None:
+    colours = divided_folder(tmp_path / "colours")
+    probe, few_shot = evaluate(options(checkpoint, tmp_path, probe=(colours,), few_shot=(colours,), seeds=2))[
+        "results"
+    ]
+    assert (probe["task"], few_shot["task"]) == ("linear_probe", "few_shot")
+    assert probe["counts"] == {"train": 39, "validation": 9, "images": 12, "classes": 6}
+    assert probe["metrics"]["lp_acc1"] > 0.8  # colours are easy
+    assert probe["metrics"].keys() == {"lp_acc1", "lp_acc5", "lp_mean_per_class_recall"}
+    assert [point["shots"] for point in few_shot["shots"]] == [1, 2, 4]
+    assert few_shot["metrics"] == {"few_shot_acc1": few_shot["shots"][-1]["mean"]}
+    with pytest.raises(UserError, match="has no train split"):
+        evaluate(options(checkpoint, tmp_path, probe=(zeroshot_folder(tmp_path / "undivided"),)))
+
+
+def test_prompt_ablation_and_overlap(checkpoint: str, tmp_path: Path) -> None:
+    colours = zeroshot_folder(tmp_path / "colours")
+    training = write_shards(tmp_path / "shards", (8,))
+    (entry,) = evaluate(
+        options(
+            checkpoint, tmp_path, zeroshot=(colours,), prompt_ablation=True, overlap=training,
+            overlap_by="embedding",
+        )
+    )["results"]  # fmt: skip
+    assert entry["prompts"].keys() == {"class name", "template", "ensemble"}
+    assert entry["prompts"]["ensemble"] == entry["metrics"]
+    assert entry["overlap"]["images"] == 12
+    assert entry["overlap"]["overlap_images"] >= 8  # the very pictures of the shards
+    low, high = entry["confidence"]["acc1"]
+    assert low < entry["metrics"]["acc1"] < high
+    with pytest.raises(UserError, match="overlap_by is 'eye'; use one of phash, embedding"):
+        evaluate(options(checkpoint, tmp_path, zeroshot=(colours,), overlap_by="eye"))
+
+
+def test_several_labels_are_scored_by_the_voc_metric(checkpoint: str, tmp_path: Path) -> None:
+    members: dict[str, bytes] = {}
+    for number in range(12):
+        several = io.BytesIO()
+        np.save(several, np.arange(6) % 3 == number % 3)
+        members |= {f"{number:02d}.jpg": jpeg(number), f"{number:02d}.npy": several.getvalue()}
+    folder = Path(zeroshot_folder(tmp_path / "several"))
+    (folder / "dataset_type.txt").write_text("multilabel")
+    write_tar(folder / "0.tar", members)
+    (entry,) = evaluate(options(checkpoint, tmp_path, zeroshot=(str(folder),)))["results"]
+    assert entry["metrics"].keys() == {"mean_average_precision_11"}
+    assert 0 < entry["metrics"]["mean_average_precision_11"] <= 1
+    (folder / "classnames.txt").write_text("red\nlime\n")
+    with pytest.raises(UserError, match=r"has labels of \(6,\); correct the .npy members to 0 to 1"):
+        evaluate(options(checkpoint, tmp_path / "again", zeroshot=(str(folder),)))
