@@ -33,6 +33,8 @@ _PAIR_COLUMNS = ("uid", "url", "text", "text_source", "drop_reason")
 _PAGE_COLUMNS = ("page_url", "archive_offset", "captured_at", "page_license", "opt_out")
 _MOST_SEEN = 100_000
 """Pairs of one page that are remembered; a later stage finds the repeats that this one forgot."""
+_MOST_ADDRESSES = 10_000
+"""Addresses of one page that are resolved once."""
 _RECORD_KINDS = frozenset((b"response", b"metadata"))
 _HTML_TYPES = ("text/html", "application/xhtml+xml")
 
@@ -193,9 +195,10 @@ class _Rows:
             page.facts.opt_out and encodable(page.facts.opt_out),
         )
         seen: set[str] = set()
+        addresses: dict[str, str | None] = {}
         before = len(self._pairs)
         for pair in chain((first,), pairs):
-            self._pairs.append(_row(pair, base, seen))
+            self._pairs.append(_row(pair, base, addresses, seen))
             if len(self._pairs) == ROWS_PER_BATCH:
                 self._close_page(fixed, before)
                 yield self.flush()
@@ -227,10 +230,18 @@ class _Rows:
         return pa.RecordBatch.from_arrays(arrays, schema=REJECT_SCHEMA)
 
 
-def _row(pair: Pair, base: Base, seen: set[str]) -> tuple[str, str, str, str, str | None]:
-    """Give a pair's own columns."""
-    text = encodable(" ".join(pair.text.split()))
-    url = base.resolve(pair.src)
+def _row(
+    pair: Pair, base: Base, addresses: dict[str, str | None], seen: set[str]
+) -> tuple[str, str, str, str, str | None]:
+    """Give a pair's own columns; `addresses` and `seen` remember what the page had before."""
+    text = encodable(" ".join(pair.text.split())) if pair.text else ""
+    src = pair.src
+    if src in addresses:
+        url = addresses[src]
+    else:
+        url = base.resolve(src)
+        if len(addresses) < _MOST_ADDRESSES:
+            addresses[src] = url
     reason = _structural_reason(pair, url, text)
     address = url or encodable(pair.src)
     uid = uid_of(address, text)

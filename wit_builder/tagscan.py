@@ -138,6 +138,11 @@ def may_have_pairs(page: bytes, *, only_images: bool) -> bool:
     return _has_sign(np.frombuffer(page, np.uint8), only_images)
 
 
+def may_name_license(text: bytes) -> bool:
+    """Tell by a look at its bytes whether a text may say "license" or "commons", in any case."""
+    return _has_hint(np.frombuffer(text, np.uint8))
+
+
 @helper
 def _small(data: Bytes, at: int) -> np.uint64:
     """Read eight bytes, letters as small ones; some others change, too."""
@@ -339,6 +344,12 @@ def _next_hint(data: Bytes, at: int) -> int:
             break
         at += _HINTS
     return at
+
+
+@compiled(f"boolean({read_only('uint8')})")
+def _has_hint(data: Bytes) -> bool:
+    last = len(data) - _HINTS - 3
+    return last < 0 or _next_hint(data, 0) <= last or _next_hint(data, last) == last
 
 
 @helper

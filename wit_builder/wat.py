@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -10,12 +11,12 @@ import msgspec
 from wit_builder.html import PageFacts, Pair, open_graph, opt_out_of
 from wit_builder.records import TextSource
 from wit_builder.srcset import largest
+from wit_builder.tagscan import may_name_license
 
 _IMAGE_PATHS = frozenset(
     f"IMG@/{name}" for name in ("src", "data-src", "data-original", "data-lazy-src", "data-lazy")
 )
 _SRCSET_PATHS = frozenset(f"IMG@/{name}" for name in ("srcset", "data-srcset", "data-lazy-srcset"))
-_ALL_PATHS = _IMAGE_PATHS | _SRCSET_PATHS
 _CHECKED = 64
 _WHOLE_SIGN = b'"Envelope"'
 _PAGE_SIGN = b'"HTML-Metadata"'
@@ -77,14 +78,45 @@ _decode = msgspec.json.Decoder(_Wat).decode
 _decode_links = msgspec.json.Decoder(list[_Link] | None).decode
 _IMAGE_LINK = re.compile(rb"""\{"path":"IMG@/[^"\\]*"(?:,"[\w-]+":"[^"\\]*(?:\\.[^"\\]*)*")*\}""", re.DOTALL)
 """A link as Common Crawl writes it: the path first, all values strings."""
+_PATH_KEY = b'{"path":'
+_IMAGE_PATH = b'"IMG@'
+_LINKS_KEY, _LINKS_END = b'"Links":[', b'"}]'
+"""Neither stands inside a string, where a backslash comes before each quote."""
+_BACKSLASH = 0x5C
 
 
 def _image_links(links: bytes) -> list[_Link]:
     """Decode the images among some links, and if they are written in an unusual way all links."""
-    images = _IMAGE_LINK.findall(links)
-    if len(images) == links.count(_IMAGE_SIGN):
-        links = b"[%b]" % b",".join(images)
-    return _decode_links(links) or [] if links else []
+    images, at = [], links.find(_IMAGE_PATH)
+    while at >= 0:
+        if links[at - 1] != _BACKSLASH:  # else a text speaks of it
+            found = _IMAGE_LINK.match(links, max(0, at - len(_PATH_KEY)))
+            if not found:
+                return _decode_links(links) or []
+            images.append(found[0])
+        at = links.find(_IMAGE_PATH, at + 1)
+    return _decode_links(b"[%b]" % b",".join(images)) or [] if images else []
+
+
+def _without_links(body: bytes) -> tuple[bytes, bytes] | None:
+    """Cut the array of links out of a record; None if it does not stand there as Common Crawl writes it."""
+    start = body.find(_LINKS_KEY) + len(_LINKS_KEY) - 1
+    end = body.find(_LINKS_END, start) + len(_LINKS_END)
+    if start < len(_LINKS_KEY) or end < len(_LINKS_END) or body[end - len(_LINKS_END) - 1] == _BACKSLASH:
+        return None
+    rest = body[:start] + b"[]" + body[end:]
+    return (rest, body[start:end]) if rest.count(_LINKS_KEY) == 1 else None
+
+
+def _read_record(body: bytes) -> tuple[_Wat, bytes]:
+    """Read a record but for its array of links, which is given as it is written."""
+    if cut := _without_links(body):
+        rest, links = cut
+        with suppress(msgspec.DecodeError):  # what was cut out was no whole array
+            return _decode(rest), links
+    record = _decode(body)
+    page = record.envelope.payload.response and record.envelope.payload.response.page
+    return record, bytes(page.links) if page else b""
 
 
 class WatPage:
@@ -96,11 +128,14 @@ class WatPage:
         Raises:
             msgspec.DecodeError: it is no JSON, not of a WAT's shape, or holds wrong bytes in strings.
         """
-        self._response = _decode(body).envelope.payload.response or _Response()
+        record, links = _read_record(body)
+        self._response = record.envelope.payload.response or _Response()
         self._page = self._response.page or _Page()
-        self._images = _image_links(bytes(self._page.links))
-        has_license = _LICENSE_HOST_SIGN in body or _LICENSE_RELATION.search(body)
-        self._links = _decode_links(self._page.links) or [] if has_license and self._page.links else []
+        self._images = _image_links(links)
+        has_license = may_name_license(links) and (
+            _LICENSE_HOST_SIGN in links or _LICENSE_RELATION.search(links)
+        )
+        self._links = _decode_links(links) or [] if has_license else []
 
     @property
     def status(self) -> int:
@@ -136,16 +171,15 @@ class WatPage:
     def pairs(self) -> Iterator[Pair]:
         """List the pairs: images among the links, then Open Graph's."""
         for link in self._images:
-            path = link.path
-            if path not in _ALL_PATHS:
-                continue
-            if path in _IMAGE_PATHS:
-                src: str | None = _text(link.url)
+            if link.path in _IMAGE_PATHS:
+                src = _text(link.url)
+            elif link.path in _SRCSET_PATHS:
+                src = largest([_text(link.url)]) or ""
             else:
-                src = largest([_text(link.url)])
-            yield Pair(src or "", _text(link.alt), TextSource.ALT)
+                continue
+            yield Pair(src, _text(link.alt), TextSource.ALT)
             if link.title:
-                yield Pair(src or "", _text(link.title), TextSource.TITLE)
+                yield Pair(src, _text(link.title), TextSource.TITLE)
         metas = self._page.head.metas if self._page.head else None
         yield from open_graph((_text(m.property) or _text(m.name), _text(m.content)) for m in metas or ())
 
@@ -162,7 +196,7 @@ def read_wat(body: bytes) -> WatPage | None:
         ValueError: it is no JSON, or not of a WAT's shape.
     """
     is_whole = _WHOLE_SIGN in body and body[-_CHECKED:].rstrip().endswith(b"}")
-    if is_whole and not (_PAGE_SIGN in body and (_IMAGE_SIGN in body or _OPEN_GRAPH_SIGN in body)):
+    if is_whole and not (is_page(body) and (_IMAGE_SIGN in body or _OPEN_GRAPH_SIGN in body)):
         return None
     try:
         return WatPage(body)

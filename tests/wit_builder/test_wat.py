@@ -2,10 +2,12 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from wit_builder.html import PageFacts, Pair
 from wit_builder.records import TextSource
-from wit_builder.wat import read_wat
+from wit_builder.wat import WatPage, read_wat
 
 
 def wat(page: Any, **response: Any) -> bytes:
@@ -99,3 +101,63 @@ def test_a_page_without_images_is_passed_over() -> None:
 def test_what_is_no_wat_is_a_value_error(body: bytes) -> None:
     with pytest.raises(ValueError, match="."):
         read_wat(body)
+
+
+_PATHS = st.sampled_from(["IMG@/src", "IMG@/data-src", "IMG@/longdesc", "A@/href", "FORM@/action"])
+_WORDS = st.lists(
+    st.sampled_from(
+        [
+            '"',
+            "\\",
+            '"}]',
+            '{"path":"IMG@/src"}',
+            '"Links":[',
+            "License",
+            "//creativecommons.org/",
+            "x",
+            "é",
+            "]",
+        ]
+    ),
+    max_size=3,
+).map("".join)
+_VALUES = st.one_of(_WORDS, st.integers(0, 9), st.none(), st.lists(st.dictionaries(st.just("a"), _WORDS)))
+_LINKS = st.lists(
+    st.tuples(
+        _PATHS, st.dictionaries(st.sampled_from(["url", "alt", "title", "text"]), st.one_of(_WORDS, _VALUES))
+    ).map(lambda link: {"path": link[0], **link[1]})
+)
+_HEAD = st.dictionaries(st.sampled_from(["Base", "Title", "x"]), _WORDS)
+
+
+def by_full_decode(links: list[dict[str, Any]]) -> list[tuple[str, str]]:
+    """Read the plain images as the whole JSON has them."""
+    found = []
+    for link in links:
+        if link["path"] in ("IMG@/src", "IMG@/data-src"):
+            url, *texts = (
+                str(value) if isinstance(value, str | int) else ""
+                for value in (link.get("url"), link.get("alt"), link.get("title"))
+            )
+            found.append((url, texts[0]))
+            found += [(url, texts[1])] if link.get("title") else []
+    return found
+
+
+@settings(max_examples=500, deadline=None)
+@given(_HEAD, _LINKS, _HEAD, st.booleans(), st.booleans())
+def test_links_cut_out_give_what_a_full_decode_gives(
+    head: dict[str, str], links: list[dict[str, Any]], headers: dict[str, str], last: bool, ascii_only: bool
+) -> None:
+    page = {"Links": links, "Head": head} if not last else {"Head": head, "Links": links}
+    record = {
+        "Envelope": {
+            "Payload-Metadata": {"HTTP-Response-Metadata": {"Headers": headers, "HTML-Metadata": page}}
+        }
+    }
+    body = json.dumps(record, separators=(",", ":"), ensure_ascii=ascii_only).encode()
+    read = WatPage(body)
+    assert [(pair.src, pair.text) for pair in read.pairs()] == by_full_decode(links)
+    assert read.facts("wit-builder").base == (head.get("Base") or None)
+    licenses = [url for link in links if "creativecommons.org/" in str(url := link.get("url") or "")]
+    assert read.facts("wit-builder").license == next((url for url in licenses if isinstance(url, str)), None)
