@@ -51,7 +51,12 @@ VERBS = {
         "pipelines.remove", "RemoveOptions", "Take listed items out of a dataset; --purge: and of its store."
     ),
     "train": Verb("pipelines.train", "TrainOptions", "Train CLIP on shards."),
-    "eval": Verb("pipelines.eval", "EvalOptions", "Evaluate a model: zero-shot and retrieval."),
+    "eval": Verb(
+        "pipelines.eval", "EvalOptions", "Evaluate a model: zero-shot, retrieval, probes, few-shot."
+    ),
+    "eval report": Verb(
+        "pipelines.eval_report", "EvalReportOptions", "Show evaluations on one HTML page, beside the paper's."
+    ),
     "inspect": Verb("pipelines.inspect", "InspectOptions", "Show what a file or folder holds."),
     "stats": Verb("pipelines.stats", "StatsOptions", "Print the funnel with its reasons."),
     "check": Verb("pipelines.check", "CheckOptions", "Verify a dataset; --digest names it."),
