@@ -32,6 +32,7 @@ _MOST_DIGITS = 18
 _MOST_HEADER = 1 << 20
 _WARC_MAGIC = b"WARC/"
 _RECORD = re.compile(rb"\n\r?\n(?=WARC/1\.\d\r?\n[\w-]+:[^\n]*\n[\w-]+:)")
+_KIND = re.compile(rb"\r\nWARC-Type: ([a-z]+)\r\n")
 _LONGEST_MARK = 4
 """Bytes of line ends before a record."""
 _MOST_MARK = 1 << 12
@@ -195,7 +196,12 @@ class _Parser:
         size = len(data) - end - 4
         if end < 4 or size > MOST_BYTES or not (data.startswith(_WARC_MAGIC) and data.endswith(b"\r\n\r\n")):
             return None
-        fields = _fields(data[:end])
+        header = data[:end]
+        named = _KIND.search(header)
+        if named and named[1] not in self._kinds and b"\r\nContent-Length: %d\r\n" % size in header:
+            self.records += 1
+            return ()
+        fields = _fields(header)
         kind = fields.get(b"warc-type")
         if not kind or fields.get(b"content-length") != b"%d" % size:
             return None
@@ -226,8 +232,5 @@ class _Parser:
 
 def _fields(header: bytes) -> dict[bytes, bytes]:
     """Read a record's named fields, names in lower case."""
-    fields = {}
-    for line in header.split(b"\n")[1:]:
-        name, _, value = line.partition(b":")
-        fields[name.rstrip().lower()] = value.strip()
-    return fields
+    parts = [line.partition(b":") for line in header.split(b"\n")[1:]]
+    return {name.rstrip().lower(): value.strip() for name, _, value in parts}
