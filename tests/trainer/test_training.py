@@ -3,17 +3,20 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import open_clip
 import pytest
 import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator  # type: ignore[import-untyped]
 
 from tests.trainer.samples import TINY, tiny_preset, write_shards
 from trainer.checkpoint import read_checkpoint, write_checkpoint
+from trainer.distributed import World
 from trainer.models import build_model
 from trainer.options import TrainOptions
 from trainer.presets import load_preset
-from trainer.train import train
+from trainer.train import enough_memory, train
 from wit_builder.storage import UserError
 
 TRAIN = """
@@ -202,8 +205,68 @@ def test_a_file_that_is_no_checkpoint(tmp_path: Path, content: bytes) -> None:
         read_checkpoint(str(tmp_path / "y.pt"))
 
 
-def test_bf16_on_a_cpu(shards: str, preset: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_half_precision_on_a_cpu(shards: str, preset: str, tmp_path: Path, precision: str) -> None:
     options = TrainOptions(
-        shards=shards, output=str(tmp_path), preset=preset, workers=0, steps=2, precision="bf16"
+        shards=shards, output=str(tmp_path), preset=preset, workers=0, steps=2, precision=precision
     )
     assert train(options)["last"]["loss"] > 0
+
+
+def test_open_clip_loads_the_finished_run_by_its_folder(undisturbed: Path) -> None:
+    model = open_clip.create_model(f"local-dir:{undisturbed}")
+    state = read_checkpoint(str(undisturbed / "checkpoint.pt"))["state_dict"]
+    assert all(torch.equal(value, state[name]) for name, value in model.state_dict().items())
+
+
+def test_tensorboard_holds_the_metrics(undisturbed: Path) -> None:
+    shown: Any = EventAccumulator(str(undisturbed / "tensorboard"))
+    shown.Reload()
+    scalars = {scalar.step: scalar.value for scalar in shown.Scalars("loss")}
+    assert scalars == pytest.approx({step: loss for step, loss, _ in learned(undisturbed)})
+
+
+def test_micro_batches_learn_what_whole_batches_do(
+    shards: str, preset: str, undisturbed: Path, tmp_path: Path
+) -> None:
+    train(TrainOptions(shards=shards, output=str(tmp_path), preset=preset, workers=0, micro_batch=3))
+    pairs = zip(learned(tmp_path), learned(undisturbed), strict=True)
+    assert all(mine == pytest.approx(theirs, abs=1e-5) for mine, theirs in pairs)
+
+
+def test_a_locked_tower_keeps_its_weights(
+    shards: str, preset: str, undisturbed: Path, tmp_path: Path
+) -> None:
+    options = TrainOptions(
+        shards=shards,
+        output=str(tmp_path),
+        preset=preset,
+        workers=0,
+        steps=2,
+        pretrained=str(undisturbed),
+        lock="image",
+    )
+    train(options)
+    first, then = (read_checkpoint(str(f / "checkpoint.pt"))["state_dict"] for f in (undisturbed, tmp_path))
+    assert torch.equal(then["visual.conv1.weight"], first["visual.conv1.weight"])
+    assert not torch.equal(then["text_projection"], first["text_projection"])
+
+
+def test_a_bag_of_words_learns(shards: str, preset: str, tmp_path: Path) -> None:
+    options = TrainOptions(
+        shards=shards, output=str(tmp_path), preset=preset, workers=0, text_tower="cbow", steps=12
+    )
+    assert train(options)["last"]["loss"] < learned(tmp_path)[0][1]
+    assert not (tmp_path / "open_clip_config.json").exists()
+
+
+@pytest.mark.parametrize(
+    "error", [torch.OutOfMemoryError("CUDA out of memory"), RuntimeError("can't allocate memory: 9 bytes")]
+)
+def test_too_little_memory_tells_what_to_lower(error: RuntimeError, preset: str) -> None:
+    world = World(0, 1, torch.device("cpu"))
+    with (
+        pytest.raises(UserError, match="out of memory on cpu with 8 samples at once; set micro_batch to 4"),
+        enough_memory(load_preset(preset), world),
+    ):
+        raise error
