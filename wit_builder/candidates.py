@@ -33,8 +33,8 @@ _PAIR_COLUMNS = ("uid", "url", "text", "text_source", "drop_reason")
 _PAGE_COLUMNS = ("page_url", "archive_offset", "captured_at", "page_license", "opt_out")
 _MOST_SEEN = 100_000
 """Pairs of one page that are remembered; a later stage finds the repeats that this one forgot."""
-_MOST_ADDRESSES = 10_000
-"""Addresses of one page that are resolved once."""
+_MOST_NAMED = 10_000
+"""Pairs of one page that are resolved and named once, however often they stand there."""
 _RECORD_KINDS = frozenset((b"response", b"metadata"))
 _HTML_TYPES = ("text/html", "application/xhtml+xml")
 
@@ -195,10 +195,10 @@ class _Rows:
             page.facts.opt_out and encodable(page.facts.opt_out),
         )
         seen: set[str] = set()
-        addresses: dict[str, str | None] = {}
+        named: dict[tuple[str, str], tuple[str, str | None, str]] = {}
         before = len(self._pairs)
         for pair in chain((first,), pairs):
-            self._pairs.append(_row(pair, base, addresses, seen))
+            self._pairs.append(_row(pair, base, named, seen))
             if len(self._pairs) == ROWS_PER_BATCH:
                 self._close_page(fixed, before)
                 yield self.flush()
@@ -231,26 +231,30 @@ class _Rows:
 
 
 def _row(
-    pair: Pair, base: Base, addresses: dict[str, str | None], seen: set[str]
+    pair: Pair, base: Base, named: dict[tuple[str, str], tuple[str, str | None, str]], seen: set[str]
 ) -> tuple[str, str, str, str, str | None]:
-    """Give a pair's own columns; `addresses` and `seen` remember what the page had before."""
-    text = encodable(" ".join(pair.text.split())) if pair.text else ""
-    src = pair.src
-    if src in addresses:
-        url = addresses[src]
-    else:
-        url = base.resolve(src)
-        if len(addresses) < _MOST_ADDRESSES:
-            addresses[src] = url
+    """Give a pair's own columns; `named` and `seen` remember what the page had before."""
+    key = pair.src, pair.text
+    found = named.get(key)
+    if found is None:
+        found = _name(pair, base)
+        if len(named) < _MOST_NAMED:
+            named[key] = found
+    uid, url, text = found
     reason = _structural_reason(pair, url, text)
-    address = url or encodable(pair.src)
-    uid = uid_of(address, text)
     if reason is None:
         if uid in seen:
             reason = DropReason.DUPLICATE_PAIR
         elif len(seen) < _MOST_SEEN:
             seen.add(uid)
-    return uid, address, text, pair.source, reason
+    return uid, url or encodable(pair.src), text, pair.source, reason
+
+
+def _name(pair: Pair, base: Base) -> tuple[str, str | None, str]:
+    """Give a pair's uid, its address if it has one, and its text without needless space."""
+    text = encodable(" ".join(pair.text.split()))
+    url = base.resolve(pair.src)
+    return uid_of(url or encodable(pair.src), text), url, text
 
 
 def _structural_reason(pair: Pair, url: str | None, text: str) -> DropReason | None:
