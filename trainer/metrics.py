@@ -6,7 +6,7 @@ All are shares from 0 to 1. Which one the paper reports for a data set stands in
 from collections.abc import Callable
 
 import torch
-from scipy.stats import beta
+from scipy.special import betaincinv
 
 from wit_builder.storage import UserError
 
@@ -127,6 +127,6 @@ def clopper_pearson(successes: int, trials: int, confidence: float) -> tuple[flo
         confidence: such as 0.95.
     """
     tail = (1 - confidence) / 2
-    low = float(beta.ppf(tail, successes, trials - successes + 1)) if successes else 0.0
-    high = float(beta.ppf(1 - tail, successes + 1, trials - successes)) if successes < trials else 1.0
+    low = float(betaincinv(successes, trials - successes + 1, tail)) if successes else 0.0
+    high = float(betaincinv(successes + 1, trials - successes, 1 - tail)) if successes < trials else 1.0
     return (low, high) if trials else (0.0, 1.0)

@@ -14,7 +14,7 @@ import pdqhash
 import pyarrow.parquet as pq
 import torch
 from PIL import Image
-from scipy.stats import binom
+from scipy.special import bdtrc
 
 from trainer.data import UNREADABLE
 from trainer.metrics import clopper_pearson
@@ -129,5 +129,10 @@ def overlap_study(right: npt.NDArray[np.bool_], overlap: npt.NDArray[np.bool_]) 
         "overlap": successes / count if count else None,
         "gain": total - clean if clean is not None else None,
         "overlap_interval": list(clopper_pearson(successes, count, CONFIDENCE)),
-        "p_value": float(binom.sf(successes - 1, count, clean)) if count and clean is not None else None,
+        "p_value": _at_least(successes, count, clean) if count and clean is not None else None,
     }
+
+
+def _at_least(successes: int, trials: int, share: float) -> float:
+    """Give the binomial probability of so many successes or more."""
+    return float(bdtrc(successes - 1, trials, share)) if successes else 1.0
