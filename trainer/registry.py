@@ -7,7 +7,7 @@ what the registry says.
 
 import difflib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -39,7 +39,7 @@ class Entry:
         templates: prompts with `{c}` in the place of the class.
         prompts: `imagenet` for open_clip's class names and 80 templates.
         shift_of: the data set of which this is a shift.
-        paper: zero-shot score in percent, by the paper's model.
+        paper: zero-shot score in percent, by the paper's model; empty where it is not known here.
     """
 
     title: str
@@ -51,7 +51,7 @@ class Entry:
     templates: tuple[str, ...] = ()
     prompts: str | None = None
     shift_of: str | None = None
-    paper: dict[str, float]
+    paper: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
