@@ -69,7 +69,9 @@ def fetch(
         limits=DecodeLimits(decode_memory=256),
         decoders=2,
     )
-    FetchImages(settings, Round(0, None, {}, download.rates())).run(WorkItem((plan,), index))
+    make = FetchImages(settings, Round(0, None, {}, download.rates()))
+    make.setup()
+    make.run(WorkItem((plan,), index))
     return {row["url"]: row for row in read_table(index).to_pylist()}
 
 
