@@ -1,6 +1,6 @@
 """Images fetched, resized and stored: `wit fetch` against img2dataset, same server, same images.
 
-    python -m tests.bench.bench_fetch [--images 300] [--flat 50000] [--json FILE]
+    python -m tests.bench.bench_fetch [--images 1200] [--flat 50000] [--json FILE]
 
 The peer is installed from PyPI into an environment of its own under ~/.cache. Rates are the
 difference of a long and a short run, so that no one's start counts; per core they are by
@@ -173,7 +173,7 @@ def flat_memory(number: int) -> Usage:
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--images", type=int, default=300)
+    parser.add_argument("--images", type=int, default=1_200)
     parser.add_argument("--flat", type=int, default=0, help="also fetch so many small images")
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
