@@ -54,7 +54,7 @@ def kill_until_done(
                 os._exit(status)
         deadline = time.monotonic() + (dice.uniform(0.02, _LONGEST) if killed < kills else 120)
         while (ended := os.waitpid(child, os.WNOHANG))[0] == 0 and time.monotonic() < deadline:
-            time.sleep(0.01)
+            time.sleep(0.01)  # there is no wait for a child with a time limit
         if ended[0]:
             assert os.waitstatus_to_exitcode(ended[1]) == 0, "a run failed by itself"
             return killed

@@ -73,7 +73,7 @@ def sends(
 
 def sleeps(_: socket.socket) -> None:
     """Say nothing until the other side has long gone."""
-    time.sleep(8)
+    time.sleep(8)  # slow by nature: the fault is that nothing comes
 
 
 def leads_to(location: str, *headers: str) -> RawHandler:

@@ -1,10 +1,7 @@
 """The whole road, from a tiny dump and a local site to one training step and an eval."""
 
 import json
-import os
 import random
-import signal
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +12,7 @@ import webdataset
 
 from pipelines import build, check, stats
 from pipelines.session import Session
+from tests.killing import was_killed
 from tests.road import IMAGES, site_content, write_config
 from tests.servers import Site, pages
 from tests.trainer.samples import tiny_preset
@@ -151,18 +149,8 @@ def test_killed_at_any_moment_the_rerun_gives_the_same_digest(
     command = [str(Path(sys.executable).with_name("wit")), "build", "--config", str(config)]
     moments = random.Random(0)
     kills = 0
-    while True:
-        process = subprocess.Popen(
-            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
-        )
-        try:
-            process.wait(timeout=moments.uniform(2.5, 6) if kills < 8 else None)
-            break
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-            kills += 1
-    assert process.returncode == 0
+    while was_killed(command, moments.uniform(2.5, 6) if kills < 8 else None):
+        kills += 1
     assert kills >= 3
     assert digest(tmp_path / "out" / "shards") == digest(finished / "shards")
     assert not list((tmp_path / "out").rglob(".tmp-*"))

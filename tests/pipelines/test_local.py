@@ -22,7 +22,7 @@ run(sys.argv[1])
 def note_and_sleep(element: int, folder: str, seconds: float) -> int:
     """Write down the number of this process, then work on and on."""
     (Path(folder) / str(os.getpid())).touch()
-    time.sleep(seconds)
+    time.sleep(seconds)  # stands for work, which a kill is to interrupt
     return element
 
 
@@ -42,7 +42,7 @@ def until(holds: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 60
     while not holds():
         assert time.monotonic() < deadline
-        time.sleep(0.05)
+        time.sleep(0.05)  # other processes tell nobody when they end
 
 
 def is_running(process: int) -> bool:

@@ -2,10 +2,7 @@
 
 import io
 import json
-import os
 import random
-import signal
-import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
@@ -20,6 +17,7 @@ from PIL import Image
 
 from pipelines import check, remove, shards, shards_steps
 from pipelines.session import Session
+from tests.killing import was_killed
 from tests.store import finish_fetch, write_store
 from wit_builder.errors import UserError
 from wit_builder.near_duplicates import read_hashes
@@ -287,17 +285,9 @@ def test_killed_twenty_times_the_bytes_are_the_same(fetched: Path, tmp_path: Pat
     moments = random.Random(0)
     kills = 0
     while True:
-        process = subprocess.Popen(
-            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
-        )
-        try:
-            process.wait(timeout=moments.uniform(0.9, 2.0) if kills < 20 else None)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+        if was_killed(command, moments.uniform(0.9, 2.0) if kills < 20 else None):
             kills += 1
             continue
-        assert process.returncode == 0
         if kills == 20:
             break
         assert contents(tmp_path / "data") == contents(tmp_path / "whole")
