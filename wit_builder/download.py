@@ -6,7 +6,6 @@ the other side is a value (`FetchError`), never an exception.
 """
 
 import asyncio
-import socket
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -16,7 +15,8 @@ from typing import Any, Self
 import aiohttp
 from yarl import URL
 
-from wit_builder.addresses import AGENT_TOKEN, host_key, refused_address
+from wit_builder.addresses import AGENT_TOKEN, host_key
+from wit_builder.connections import EXPECTED, fault_of, public_socket
 from wit_builder.errors import UserError
 from wit_builder.hashing import hash_text
 from wit_builder.pace import Pace, TimeLeft
@@ -94,45 +94,6 @@ class _Answer(aiohttp.ClientResponse):
         return await super().start(connection)
 
 
-class _PrivateAddressError(OSError):
-    """Raised where a socket would be made for an address that is not public."""
-
-
-def _public_socket(info: tuple[Any, ...]) -> socket.socket:
-    # The last word before the connection: names, literals and rebound names all come through here.
-    family, kind, protocol, _, address = info
-    if refused_address(address[0]):
-        raise _PrivateAddressError("not a public address")
-    return socket.socket(family, kind, protocol)
-
-
-_FAULTS: tuple[tuple[type[BaseException], FetchError], ...] = (
-    (TimeoutError, FetchError.TIMEOUT),
-    (aiohttp.ClientConnectorDNSError, FetchError.DNS_FAILED),
-    (aiohttp.ClientConnectorCertificateError, FetchError.TLS_FAILED),
-    (aiohttp.ClientSSLError, FetchError.TLS_FAILED),
-    (aiohttp.ClientConnectorError, FetchError.CONNECT_FAILED),
-    (aiohttp.ServerDisconnectedError, FetchError.CONNECTION_RESET),
-    (aiohttp.ClientOSError, FetchError.CONNECTION_RESET),
-    (aiohttp.ClientPayloadError, FetchError.INCOMPLETE_BODY),
-    (aiohttp.InvalidURL, FetchError.BAD_URL),
-    (aiohttp.ClientError, FetchError.BAD_RESPONSE),
-    (zlib.error, FetchError.BAD_RESPONSE),
-    (ConnectionError, FetchError.CONNECTION_RESET),
-    (OSError, FetchError.CONNECT_FAILED),
-    (ValueError, FetchError.BAD_URL),
-)
-_EXPECTED = tuple(kind for kind, _ in _FAULTS)
-
-
-def _fault(error: BaseException) -> FetchError:
-    if isinstance(error, aiohttp.ClientConnectorError) and isinstance(error.os_error, _PrivateAddressError):
-        return FetchError.PRIVATE_ADDRESS
-    if isinstance(error, aiohttp.ClientPayloadError) and isinstance(error.__cause__, ConnectionError):
-        return FetchError.CONNECTION_RESET
-    return next(fault for kind, fault in _FAULTS if isinstance(error, kind))
-
-
 @dataclass(frozen=True, slots=True)
 class _Wish:
     """What a caller of `Downloader.get` asks for, over all hops and attempts."""
@@ -163,7 +124,7 @@ class Downloader:
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
-        guard = None if self.options.allow_private_networks else _public_socket
+        guard = None if self.options.allow_private_networks else public_socket
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=300, socket_factory=guard),
             response_class=_Answer,
@@ -297,8 +258,8 @@ class Downloader:
                         await wish.await_room(answer)
                     async with wish.time_left.running():
                         error = await self._read(response, body)
-        except _EXPECTED as fault:
-            return replace(answer, body=bytes(body), error=_fault(fault), seconds=clock() - began)
+        except EXPECTED as fault:
+            return replace(answer, body=bytes(body), error=fault_of(fault), seconds=clock() - began)
         if error is None and not 200 <= response.status < 300:
             error = FetchError.HTTP_STATUS
         return replace(answer, body=bytes(body), error=error, seconds=clock() - began)

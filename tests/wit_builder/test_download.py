@@ -158,7 +158,8 @@ def test_a_redirect_can_be_refused() -> None:
 
 def test_a_redirect_to_a_private_address_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(  # this machine stands for a public server
-        "wit_builder.download.refused_address", lambda ip: None if ip == "127.0.0.1" else refused_address(ip)
+        "wit_builder.connections.refused_address",
+        lambda ip: None if ip == "127.0.0.1" else refused_address(ip),
     )
     metadata = "http://169.254.169.254/latest/meta-data/"
     with pages({"/": web.Response(status=302, headers={"Location": metadata})}) as server:

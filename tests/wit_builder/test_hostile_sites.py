@@ -188,7 +188,8 @@ LIMITS: dict[str, Any] = {
 def this_machine_is_public(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let 127.0.0.1 stand for a public server; every other address is judged as ever."""
     monkeypatch.setattr(
-        "wit_builder.download.refused_address", lambda ip: None if ip == "127.0.0.1" else refused_address(ip)
+        "wit_builder.connections.refused_address",
+        lambda ip: None if ip == "127.0.0.1" else refused_address(ip),
     )
 
 
